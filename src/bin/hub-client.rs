@@ -1,0 +1,2 @@
+//! `hub-client`: a client of the hub.
+fn main() {}

@@ -1,0 +1,2 @@
+//! `hub-server`: serves the hub.
+fn main() {}
