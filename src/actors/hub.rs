@@ -298,3 +298,6 @@ impl Handler<Stopped> for Hub {
         Box::pin(answer(self.say_and_tell(Event::Stopped, ctx)))
     }
 }
+
+#[cfg(test)]
+mod tests;

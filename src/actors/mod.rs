@@ -26,3 +26,5 @@ pub mod hub;
 pub mod messages;
 pub mod session;
 pub mod stdin_reader;
+#[cfg(test)]
+mod stubs;

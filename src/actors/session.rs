@@ -525,3 +525,6 @@ impl<S: Stream> ActorFuture<Session<S>> for Refusing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

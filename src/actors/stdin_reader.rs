@@ -182,3 +182,6 @@ impl<R: AsyncRead + Unpin + 'static> ActorFuture<StdinReader<R>> for Relaying {
         reader.poll_relaying(ctx, cx)
     }
 }
+
+#[cfg(test)]
+mod tests;
