@@ -252,3 +252,6 @@ fn is_unsafe(character: char) -> bool {
         _ => character.is_control(),
     }
 }
+
+#[cfg(test)]
+mod tests;
