@@ -47,7 +47,9 @@ mod tests {
 
     #[test]
     fn more_sessions_than_the_hard_limit_allows_are_reported_with_the_limit() {
-        let Some(hard) = getrlimit(Resource::Nofile).maximum else { return };
+        let Some(hard) = getrlimit(Resource::Nofile).maximum else {
+            return;
+        };
         let sentence = make_room_for(hard as usize).unwrap_err();
         assert!(sentence.contains(&format!("the limit of {hard} open files")), "{sentence}");
     }

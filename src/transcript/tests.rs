@@ -13,10 +13,7 @@ fn render(
     for event in events {
         renderer.render(&event.into(), &mut page);
     }
-    (
-        String::from_utf8(page.out).unwrap(),
-        String::from_utf8(page.err).unwrap(),
-    )
+    (String::from_utf8(page.out).unwrap(), String::from_utf8(page.err).unwrap())
 }
 
 fn peer(port: u16) -> SocketAddr {
@@ -24,10 +21,7 @@ fn peer(port: u16) -> SocketAddr {
 }
 
 fn server() -> ServerTranscript {
-    ServerTranscript {
-        program: "hub-server",
-        at_terminal: false,
-    }
+    ServerTranscript { program: "hub-server", at_terminal: false }
 }
 
 fn client() -> ClientTranscript {
@@ -35,58 +29,33 @@ fn client() -> ClientTranscript {
 }
 
 fn message(port: u16, text: &str) -> Event {
-    Event::Message {
-        peer: peer(port),
-        lines: Lines::one(text),
-    }
+    Event::Message { peer: peer(port), lines: Lines::one(text) }
 }
 
 fn greeted() -> Event {
-    Event::Greeted {
-        host: "0.0.0.0".to_owned(),
-        port: 4444,
-        server: peer(4444),
-    }
+    Event::Greeted { host: "0.0.0.0".to_owned(), port: 4444, server: peer(4444) }
 }
 
 fn entered(text: &str) -> Event {
-    Event::Entered {
-        lines: Lines::one(text),
-    }
+    Event::Entered { lines: Lines::one(text) }
 }
 
 fn response(text: &str) -> Event {
-    Event::Response {
-        lines: Lines::one(text),
-    }
+    Event::Response { lines: Lines::one(text) }
 }
 
-const LEFT: Event = Event::Closed {
-    reason: ClosedBy::Left,
-};
+const LEFT: Event = Event::Closed { reason: ClosedBy::Left };
 
 #[test]
 fn the_servers_transcript_reads_like_the_labs() {
     let left = CloseReason::Left;
     let events = [
-        Event::Bound {
-            address: "0.0.0.0:4444".parse().unwrap(),
-        },
-        Event::Connected {
-            peer: peer(13442),
-            sessions: 1,
-        },
+        Event::Bound { address: "0.0.0.0:4444".parse().unwrap() },
+        Event::Connected { peer: peer(13442), sessions: 1 },
         message(13442, "revres ot gnidnes 1 eniL"),
         message(13442, "racecar\ntac ocat".replace("\\n", "\n").as_str()),
-        Event::Broadcast {
-            lines: Lines::one("I have 3 clients"),
-            sessions: 1,
-        },
-        Event::Disconnected {
-            peer: peer(13442),
-            reason: left,
-            sessions: 0,
-        },
+        Event::Broadcast { lines: Lines::one("I have 3 clients"), sessions: 1 },
+        Event::Disconnected { peer: peer(13442), reason: left, sessions: 0 },
         Event::Stopped,
     ];
     let (out, err) = render(&mut server(), events);
@@ -105,26 +74,14 @@ fn the_servers_transcript_reads_like_the_labs() {
 
 #[test]
 fn an_ipv6_peer_has_its_own_brackets() {
-    let connected = Event::Connected {
-        peer: "[::1]:4444".parse().unwrap(),
-        sessions: 1,
-    };
-    assert_eq!(
-        render(&mut server(), [connected]).0,
-        "> New connection [[::1]:4444]\n"
-    );
+    let connected = Event::Connected { peer: "[::1]:4444".parse().unwrap(), sessions: 1 };
+    assert_eq!(render(&mut server(), [connected]).0, "> New connection [[::1]:4444]\n");
 }
 
 #[test]
 fn at_a_terminal_the_editor_shows_what_the_operator_types() {
-    let mut server = ServerTranscript {
-        at_terminal: true,
-        ..server()
-    };
-    let broadcast = Event::Broadcast {
-        lines: Lines::one("hello"),
-        sessions: 1,
-    };
+    let mut server = ServerTranscript { at_terminal: true, ..server() };
+    let broadcast = Event::Broadcast { lines: Lines::one("hello"), sessions: 1 };
     assert_eq!(render(&mut server, [broadcast]).0, "");
 }
 
@@ -135,15 +92,8 @@ fn mishaps_are_one_line_each_on_stderr() {
         &mut server(),
         [
             Event::Rejected { peer: peer(1) },
-            Event::Discarded {
-                peer: peer(2),
-                bytes: 70_000,
-            },
-            Event::Disconnected {
-                peer: peer(3),
-                reason: stalled,
-                sessions: 0,
-            },
+            Event::Discarded { peer: peer(2), bytes: 70_000 },
+            Event::Disconnected { peer: peer(3), reason: stalled, sessions: 0 },
             Event::Mishap("cannot accept connections for now: Too many open files".to_owned()),
         ],
     );
@@ -190,9 +140,7 @@ fn what_comes_while_the_prompt_stands_begins_on_a_new_line() {
     let after = |events: &[Event]| {
         let all = [greeted()].into_iter().chain(events.iter().cloned());
         let (out, _) = render(&mut client(), all);
-        out.strip_prefix("> Connected to server IP = 0.0.0.0 and PORT = 4444\n")
-            .unwrap()
-            .to_owned()
+        out.strip_prefix("> Connected to server IP = 0.0.0.0 and PORT = 4444\n").unwrap().to_owned()
     };
     assert_eq!(
         after(&[response("a\nb".replace("\\n", "\n").as_str())]),
@@ -200,14 +148,9 @@ fn what_comes_while_the_prompt_stands_begins_on_a_new_line() {
          \n> Enter string : \n> Server response : b\n\
          \n> Enter string : "
     );
+    assert_eq!(after(&[Event::InputEnded, LEFT]), "\n> Enter string : \n> Closing client...\n");
     assert_eq!(
-        after(&[Event::InputEnded, LEFT]),
-        "\n> Enter string : \n> Closing client...\n"
-    );
-    assert_eq!(
-        after(&[Event::Closed {
-            reason: ClosedBy::Server
-        }]),
+        after(&[Event::Closed { reason: ClosedBy::Server }]),
         "\n> Enter string : \n> Server closed the connection\n> Closing client...\n"
     );
 }
@@ -221,35 +164,21 @@ fn a_line_read_while_no_prompt_stands_has_a_prompt_of_its_own() {
 
 #[test]
 fn a_response_after_the_end_of_the_input_has_no_prompt_behind_it() {
-    let events = [
-        greeted(),
-        entered("exit"),
-        Event::InputEnded,
-        response("a"),
-        LEFT,
-    ];
+    let events = [greeted(), entered("exit"), Event::InputEnded, response("a"), LEFT];
     let (out, _) = render(&mut client(), events);
-    assert!(
-        out.ends_with("exit\n> Server response : a\n> Closing client...\n"),
-        "{out}"
-    );
+    assert!(out.ends_with("exit\n> Server response : a\n> Closing client...\n"), "{out}");
 }
 
 #[test]
 fn a_refused_client_says_so() {
     let (out, _) = render(&mut client(), [Event::Refused]);
-    assert_eq!(
-        out,
-        "> Server rejected due to too many clients\n> Closing client...\n"
-    );
+    assert_eq!(out, "> Server rejected due to too many clients\n> Closing client...\n");
 }
 
 #[test]
 fn json_has_its_own_escapes_and_keeps_mishaps_for_stderr() {
     let mishap = Event::Mishap("oh".to_owned());
-    let mut json = Json {
-        program: "hub-server",
-    };
+    let mut json = Json { program: "hub-server" };
     let (out, err) = render(&mut json, [message(1, "\u{1b}[2J\u{202e}"), mishap]);
     assert!(out.ends_with("\"text\":\"\\u001b[2J\u{202e}\"}\n"), "{out}");
     assert_eq!(err, "hub-server: oh\n");
@@ -267,27 +196,15 @@ fn nothing_of_the_other_side_moves_the_cursor_or_forges_a_line() {
         ("\u{1b}]0;title\u{7}", "\\u{1b}]0;title\\u{7}"),
         ("\u{1b}[2J\u{9b}31m", "\\u{1b}[2J\\u{9b}31m"),
         ("good\rbad", "good\\rbad"),
-        (
-            "a\u{2028}b\u{2029}c\u{85}d",
-            "a\\u{2028}b\\u{2029}c\\u{85}d",
-        ),
-        (
-            "\u{202e}drow\u{202c} \u{2066}x\u{2069}",
-            "\\u{202e}drow\\u{202c} \\u{2066}x\\u{2069}",
-        ),
-        (
-            "\u{61c}\u{200e}\u{200f}\u{7f}\0",
-            "\\u{61c}\\u{200e}\\u{200f}\\u{7f}\\u{0}",
-        ),
+        ("a\u{2028}b\u{2029}c\u{85}d", "a\\u{2028}b\\u{2029}c\\u{85}d"),
+        ("\u{202e}drow\u{202c} \u{2066}x\u{2069}", "\\u{202e}drow\\u{202c} \\u{2066}x\\u{2069}"),
+        ("\u{61c}\u{200e}\u{200f}\u{7f}\0", "\\u{61c}\\u{200e}\\u{200f}\\u{7f}\\u{0}"),
     ] {
         assert_eq!(escaped(text), shown);
         let (out, _) = render(&mut server(), [message(1, text)]);
         assert_eq!(out, format!("> [127.0.0.1:1] Client message = {shown}\n"));
         let (out, _) = render(&mut client(), [response(text)]);
-        assert!(
-            out.starts_with(&format!("> Server response : {shown}\n")),
-            "{out}"
-        );
+        assert!(out.starts_with(&format!("> Server response : {shown}\n")), "{out}");
     }
 }
 
