@@ -10,7 +10,7 @@
 //! - [`actors`]: the cast, and who sends what to whom.
 //! - [`listener`], [`server`], [`shutdown`]: the actors put together, served, and stopped.
 //! - [`client`]: the other program.
-//! - [`stdio`]: the ends at the operator's side.
+//! - [`stdio`], [`terminal`]: the ends at the operator's side, piped and at a keyboard.
 //!
 //! ```no_run
 //! use linehub::{config::Config, server::Server};
@@ -38,4 +38,5 @@ pub mod reverse;
 pub mod server;
 pub mod shutdown;
 pub mod stdio;
+pub mod terminal;
 pub mod transcript;
