@@ -145,6 +145,12 @@ impl Terminal {
     pub fn end(&self) {
         end(&self.shared);
     }
+
+    /// [Ends](Self::end) the editor when called, for whoever does not have the terminal.
+    pub fn ending(&self) -> impl FnOnce() + Send + use<> {
+        let shared = Arc::clone(&self.shared);
+        move || end(&shared)
+    }
 }
 
 impl Drop for Terminal {
