@@ -36,7 +36,8 @@ pub(crate) fn run(kind: Kind, clients: usize, line: usize, duration: Duration) -
     let own_before = process::own_cpu_time();
     let start = Instant::now();
     let (end, publisher_cpu) = thread::scope(|scope| {
-        let publisher = scope.spawn(|| publish(pipes.stdin, &block, start + duration, &published));
+        let publisher =
+            scope.spawn(|| publish(&mut pipes.stdin, &block, start + duration, &published));
         let end = receivers.receive(&published);
         if end.is_err() {
             // The publisher may be waiting for this server.
@@ -61,8 +62,10 @@ pub(crate) fn run(kind: Kind, clients: usize, line: usize, duration: Duration) -
 }
 
 /// Writes blocks until `deadline`; says in `published` how many bytes that were. Gives its CPU time.
+///
+/// It leaves stdin open: ncat takes leave of its clients when that ends.
 fn publish(
-    mut stdin: ChildStdin,
+    stdin: &mut ChildStdin,
     block: &[u8],
     deadline: Instant,
     published: &AtomicU64,

@@ -32,7 +32,7 @@ pub(crate) fn run(kind: Kind, clients: usize, rate: u32, duration: Duration) -> 
     let own_before = process::own_cpu_time();
     let start = Instant::now();
     let (latencies, publisher_cpu) = thread::scope(|scope| {
-        let publisher = scope.spawn(|| publish(pipes.stdin, lines, interval, start));
+        let publisher = scope.spawn(|| publish(&mut pipes.stdin, lines, interval, start));
         let latencies = receive(sockets, lines as usize * clients, start);
         if latencies.is_err() {
             contender.kill();
@@ -52,7 +52,7 @@ pub(crate) fn run(kind: Kind, clients: usize, rate: u32, duration: Duration) -> 
 /// The stamp is the time of the write, not of the schedule: how late the scheduler wakes this thread
 /// is not the server's doing. Nor can a slow server hide by holding the publisher up, because
 /// the pipe takes a thousand lines.
-fn publish(mut stdin: ChildStdin, lines: u32, interval: Duration, start: Instant) -> Duration {
+fn publish(stdin: &mut ChildStdin, lines: u32, interval: Duration, start: Instant) -> Duration {
     for line in 0..lines {
         thread::sleep((start + interval * line).saturating_duration_since(Instant::now()));
         let stamp = start.elapsed().as_nanos();

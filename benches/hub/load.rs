@@ -17,6 +17,10 @@ const RETRY: Duration = Duration::from_millis(5);
 /// wake-up of the server takes.
 const IN_FLIGHT: usize = 128;
 
+/// A server that does not greet gets no more than this at once: ncat's backlog is ten, and what does
+/// not fit is tried again after a second.
+const UNGREETED: usize = 8;
+
 const PROBE: &[u8] = b"probe\n";
 const IN_STEP: &[u8] = b"ready\n";
 
@@ -56,6 +60,9 @@ pub(crate) fn connect(contender: &Contender, count: usize) -> Result<Vec<TcpStre
     for connected in 0..count + IN_FLIGHT {
         if connected < count {
             sockets.push(connect_one(contender.address)?);
+            if !contender.greets() && connected % UNGREETED == 0 {
+                thread::sleep(RETRY);
+            }
         }
         if let Some(socket) = connected
             .checked_sub(IN_FLIGHT)
