@@ -1,0 +1,123 @@
+//! The Console: writes what happens to stdout and stderr.
+//!
+//! Takes [`Print`]. Sends nothing. It runs on a thread of its own, because a pipe or a terminal
+//! that nobody reads blocks whoever writes to it. It ends with the last address to it.
+
+use std::{
+    io::{self, Write},
+    sync::{Mutex, PoisonError},
+};
+
+use actix::{Actor, Addr, Handler, SyncArbiter, SyncContext};
+
+use crate::{
+    actors::messages::{Print, Untaken},
+    event::Stamped,
+    transcript::{Page, Renderer},
+};
+
+/// Pages are written when they have grown to this many bytes, and at the end of each [`Print`].
+const PAGE: usize = 256 * 1024;
+
+/// Where a Console writes, and in what form.
+pub struct Outputs {
+    /// The form.
+    pub renderer: Box<dyn Renderer>,
+    /// stdout, unbuffered: it gets whole blocks. An error on it is the Console's end.
+    pub out: Box<dyn Write + Send>,
+    /// stderr. Errors on it are ignored: there is nowhere left to report them.
+    pub err: Box<dyn Write + Send>,
+}
+
+/// See the [module's documentation](self).
+pub struct Console {
+    outputs: Outputs,
+    page: Page,
+    /// Once stdout has failed nothing more is taken.
+    failed: bool,
+}
+
+impl Console {
+    /// Starts a Console on a thread of its own.
+    pub fn start(outputs: Outputs) -> Addr<Self> {
+        // The arbiter wants a factory for any number of threads; there is one.
+        let outputs = Mutex::new(Some(outputs));
+        SyncArbiter::start(1, move || {
+            let outputs = outputs
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
+            Self::new(outputs.unwrap_or_else(Outputs::quiet))
+        })
+    }
+
+    fn new(outputs: Outputs) -> Self {
+        Self {
+            outputs,
+            page: Page::default(),
+            failed: false,
+        }
+    }
+
+    fn print(&mut self, print: &Print) -> io::Result<()> {
+        for event in &print.0 {
+            self.outputs.renderer.render(event, &mut self.page);
+            if self.page.out.len() >= PAGE {
+                self.write()?;
+            }
+        }
+        self.write()
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        let Page { out, err } = &mut self.page;
+        if !err.is_empty() {
+            let _ = self
+                .outputs
+                .err
+                .write_all(err)
+                .and_then(|()| self.outputs.err.flush());
+            err.clear();
+        }
+        if out.is_empty() {
+            return Ok(());
+        }
+        let written = self
+            .outputs
+            .out
+            .write_all(out)
+            .and_then(|()| self.outputs.out.flush());
+        out.clear();
+        // One unusual page need not be paid for ever after.
+        out.shrink_to(2 * PAGE);
+        written
+    }
+}
+
+impl Actor for Console {
+    type Context = SyncContext<Self>;
+}
+
+impl Handler<Print> for Console {
+    type Result = Result<(), Untaken>;
+
+    fn handle(&mut self, print: Print, _: &mut Self::Context) -> Self::Result {
+        self.failed = self.failed || self.print(&print).is_err();
+        if self.failed { Err(Untaken) } else { Ok(()) }
+    }
+}
+
+impl Outputs {
+    /// Outputs that take everything and say nothing.
+    pub fn quiet() -> Self {
+        struct Quiet;
+        impl Renderer for Quiet {
+            fn render(&mut self, _: &Stamped, _: &mut Page) {}
+        }
+        Self {
+            renderer: Box::new(Quiet),
+            out: Box::new(io::sink()),
+            err: Box::new(io::sink()),
+        }
+    }
+}

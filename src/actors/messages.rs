@@ -1,0 +1,219 @@
+//! Every message that crosses actors, and the handles through which actors send them.
+
+use std::{fmt, net::SocketAddr};
+
+use actix::{Actor, Addr, Handler, Message, Recipient, dev::ToEnvelope};
+use thiserror::Error;
+use tokio::time::Instant;
+
+use crate::{
+    event::{CloseReason, Stamped},
+    lines::{Cut, Lines},
+};
+
+/// What the Hub calls a session. Never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(pub u64);
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Session → Hub: asks for a place. The Session waits for the answer before anything else.
+#[derive(Debug)]
+pub struct Register {
+    /// The remote end.
+    pub peer: SocketAddr,
+    /// How to reach the Session.
+    pub session: SessionHandle,
+}
+
+impl Message for Register {
+    type Result = Result<Admission, Refused>;
+}
+
+/// The answer to [`Register`] when there is a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Admission {
+    /// The session's name from now on.
+    pub id: SessionId,
+    /// Sessions there are now, this one included.
+    pub sessions: usize,
+    /// Sessions there may be at once.
+    pub max_sessions: usize,
+}
+
+/// The answer to [`Register`] when there is no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Refused {
+    /// All places are taken.
+    #[error("too many clients")]
+    Full,
+    /// The server stops; nobody is told about this one.
+    #[error("the server stops")]
+    Stopping,
+}
+
+/// Session → Hub: what the peer sent, its lines reversed. Answered when the Console has taken it;
+/// the Session reads no more until then.
+#[derive(Debug)]
+pub struct Received {
+    /// Whose.
+    pub peer: SocketAddr,
+    /// The lines, or the length of one that was too long.
+    pub cut: Cut,
+}
+
+impl Message for Received {
+    type Result = Result<(), Untaken>;
+}
+
+/// What was sent has not reached stdout and will not: the Console is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the console is gone")]
+pub struct Untaken;
+
+/// Session → Hub: gives the place back. When it is answered the place is free.
+#[derive(Debug)]
+pub struct Deregister {
+    /// Whose.
+    pub id: SessionId,
+    /// Why the session ends.
+    pub reason: CloseReason,
+}
+
+impl Message for Deregister {
+    type Result = ();
+}
+
+/// Hub → Session: lines for the peer. Answered when there was room for them in the outbox, or
+/// when the session no longer takes any.
+#[derive(Clone, Debug)]
+pub struct Deliver(pub Lines);
+
+impl Message for Deliver {
+    type Result = ();
+}
+
+/// Hub → Session: the server stops. Take what has arrived, flush, deregister.
+#[derive(Clone, Copy, Debug)]
+pub struct Close {
+    /// When to end it, whatever is still waiting.
+    pub deadline: Instant,
+}
+
+impl Message for Close {
+    type Result = ();
+}
+
+/// StdinReader → Hub: lines for every session. Answered when every session has taken them and
+/// the Console, too.
+#[derive(Debug)]
+pub struct Broadcast(pub Lines);
+
+impl Message for Broadcast {
+    type Result = Result<(), Untaken>;
+}
+
+/// To the Hub from whoever met it: something went wrong that the operator should know, in one
+/// plain sentence.
+#[derive(Debug)]
+pub struct Report(pub String);
+
+impl Message for Report {
+    type Result = ();
+}
+
+/// Server → Hub: the listener is up. Answered when the Console has said so.
+#[derive(Debug)]
+pub struct Bound {
+    /// The address, with the true port.
+    pub address: SocketAddr,
+}
+
+impl Message for Bound {
+    type Result = Result<(), Untaken>;
+}
+
+/// Server → Hub: stop. Sessions are asked to close and nobody is admitted any more. Answered when
+/// the last session is gone and the Console has written all there was.
+#[derive(Clone, Copy, Debug)]
+pub struct Drain {
+    /// When the sessions end whatever is still waiting.
+    pub deadline: Instant,
+}
+
+impl Message for Drain {
+    type Result = Result<(), Untaken>;
+}
+
+/// To the Console: what happened, in order. Answered when it has been written and flushed.
+#[derive(Debug)]
+pub struct Print(pub Vec<Stamped>);
+
+impl Message for Print {
+    type Result = Result<(), Untaken>;
+}
+
+/// How the Hub reaches a Session, whatever its type.
+#[derive(Clone)]
+pub struct SessionHandle {
+    /// Takes lines for the peer.
+    pub deliver: Recipient<Deliver>,
+    /// Takes the order to end.
+    pub close: Recipient<Close>,
+}
+
+impl SessionHandle {
+    /// The handle of any actor that takes a Session's messages.
+    pub fn new<A>(session: Addr<A>) -> Self
+    where
+        A: Actor + Handler<Deliver> + Handler<Close>,
+        A::Context: ToEnvelope<A, Deliver> + ToEnvelope<A, Close>,
+    {
+        Self {
+            deliver: session.clone().recipient(),
+            close: session.recipient(),
+        }
+    }
+}
+
+impl fmt::Debug for SessionHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionHandle").finish_non_exhaustive()
+    }
+}
+
+/// How a Session reaches the Hub, whatever its type.
+#[derive(Clone)]
+pub struct HubHandle {
+    /// Asks for a place.
+    pub register: Recipient<Register>,
+    /// Takes what the peer sent.
+    pub received: Recipient<Received>,
+    /// Takes the place back.
+    pub deregister: Recipient<Deregister>,
+}
+
+impl HubHandle {
+    /// The handle of any actor that takes the Hub's messages.
+    pub fn new<A>(hub: Addr<A>) -> Self
+    where
+        A: Actor + Handler<Register> + Handler<Received> + Handler<Deregister>,
+        A::Context: ToEnvelope<A, Register> + ToEnvelope<A, Received> + ToEnvelope<A, Deregister>,
+    {
+        Self {
+            register: hub.clone().recipient(),
+            received: hub.clone().recipient(),
+            deregister: hub.recipient(),
+        }
+    }
+}
+
+impl fmt::Debug for HubHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HubHandle").finish_non_exhaustive()
+    }
+}

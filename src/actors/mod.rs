@@ -1,0 +1,30 @@
+//! The cast, and who sends what to whom.
+//!
+//! ```text
+//!               Broadcast                      Deliver · Close
+//!  operator ──► StdinReader ─────────► Hub ◄──────────────────────► Session ◄──► peer
+//!                                       │     Register · Received      (one for every
+//!                                       │     Deregister                connection)
+//!                                       │ Print
+//!                                       ▼
+//!                                    Console ──► stdout, stderr
+//! ```
+//!
+//! - [`hub::Hub`] owns the registry: who is here, and whether there is room for one more. It
+//!   relays the operator's lines and says to the Console what happens. It never waits.
+//! - [`session::Session`] has one connection. It knows the peer and the Hub's messages, nothing
+//!   else.
+//! - [`stdin_reader::StdinReader`] reads the operator's lines.
+//! - [`console::Console`] writes, on a thread of its own, because stdout can block.
+//!
+//! Actors know [`messages`], not each other: the modules here do not import their siblings.
+//! Every message has a reply, and the reply is the backpressure: who has sent something sends no
+//! more until it has been taken.
+
+pub mod console;
+pub mod hub;
+pub mod messages;
+pub mod session;
+pub mod stdin_reader;
+#[cfg(test)]
+mod stubs;

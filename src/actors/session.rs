@@ -1,0 +1,530 @@
+//! A Session: one connection, from its greeting or refusal to its close.
+//!
+//! Takes [`Deliver`] and [`Close`] from the Hub. Sends [`Register`] first, then [`Received`] for
+//! all that the peer sends, then [`Deregister`]. It ends when the peer leaves or is lost, stalls
+//! or is idle for too long, or when the Hub closes it; always with a [`CloseReason`].
+//!
+//! It speaks to any byte stream, holds no buffer while nothing comes, and knows of no other
+//! session.
+
+use std::{
+    collections::VecDeque,
+    io,
+    mem::MaybeUninit,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context as TaskContext, Poll, Waker, ready},
+    time::Duration,
+};
+
+use actix::{
+    Actor, ActorContext, ActorFuture, ActorFutureExt, ActorResponse, AsyncContext, Context,
+    Handler, Running, WrapFuture, dev::RecipientRequest,
+};
+use bytes::Bytes;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf},
+    net::TcpStream,
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
+    time::Instant,
+};
+
+use crate::{
+    actors::messages::{
+        Admission, Close, Deliver, Deregister, HubHandle, Received, Refused, Register,
+        SessionHandle, SessionId,
+    },
+    event::CloseReason,
+    line_reader::{Buffers, LineReader},
+    lines::{BATCH, Cut, LineDecoder, Lines},
+    outbox::Outbox,
+    reverse::reverse_lines,
+    transcript::REFUSAL,
+};
+
+/// How long a refused peer may take to read its refusal and go.
+const REFUSAL_LINGER: Duration = Duration::from_secs(1);
+
+/// How long a stopping session listens for lines that were on their way when it said goodbye.
+const LAST_LINES: Duration = Duration::from_millis(250);
+
+/// A connection that a Session can serve.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
+    /// Makes closing it a reset, if the stream has such a thing, so that a peer whose lines were
+    /// not taken does not mistake it for an orderly end.
+    fn reset_on_close(&self) {}
+}
+
+impl Stream for TcpStream {
+    fn reset_on_close(&self) {
+        // Where it cannot be set the stream is broken already.
+        let _ = self.set_zero_linger();
+    }
+}
+
+impl Stream for DuplexStream {}
+
+/// What all sessions have in common.
+#[derive(Debug)]
+pub struct Setup {
+    /// The Hub.
+    pub hub: HubHandle,
+    /// The longest line, in bytes, its end not counted.
+    pub max_line: usize,
+    /// Bytes that may wait for the peer.
+    pub outbox: usize,
+    /// How long a full outbox may hold the hub up.
+    pub stall: Duration,
+    /// How long a peer may be silent.
+    pub idle: Option<Duration>,
+    /// What sessions read into; the bound of what waits for the Hub.
+    pub buffers: Arc<Buffers>,
+    /// How many refused peers may linger at once until they have read why.
+    pub lingering: Arc<Semaphore>,
+}
+
+/// See the [module's documentation](self).
+pub struct Session<S> {
+    peer: SocketAddr,
+    stream: S,
+    setup: Arc<Setup>,
+    phase: Phase,
+    /// While the session has a place: what the Hub calls it.
+    place: Option<SessionId>,
+    reader: LineReader,
+    /// What the Hub has not answered for yet.
+    forwarding: Option<Pin<Box<RecipientRequest<Received>>>>,
+    /// When the peer last sent something; kept if silence has a limit.
+    heard: Option<Instant>,
+    outbox: Outbox,
+    /// What has no room in the outbox yet; the sender's drop is the Hub's answer.
+    overflow: VecDeque<(Lines, oneshot::Sender<()>)>,
+    /// Whether a [`Flush`] is under way.
+    flushing: bool,
+    /// Whether writing has failed. What the peer sent before is taken all the same.
+    broken: bool,
+    /// Held until the peer is admitted or gone: the listener bounds the newcomers by it.
+    newcomer: Option<OwnedSemaphorePermit>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Not admitted yet.
+    New,
+    /// Admitted.
+    Open,
+    /// The server stops: takes what has arrived, then flushes.
+    Stopping,
+    /// The server stops and has said so by closing its sending side.
+    Parting,
+    /// Takes no more; ends when what waits for the peer has been sent.
+    Leaving(CloseReason),
+    /// Nothing is left to do but to go.
+    Closed,
+}
+
+impl<S: Stream> Session<S> {
+    /// A session for the connection to `peer`. `newcomer` is held until it is admitted or gone.
+    pub fn new(
+        stream: S,
+        peer: SocketAddr,
+        setup: Arc<Setup>,
+        newcomer: Option<OwnedSemaphorePermit>,
+    ) -> Self {
+        let decoder = LineDecoder::new(setup.max_line);
+        Self {
+            peer,
+            stream,
+            phase: Phase::New,
+            place: None,
+            reader: LineReader::new(decoder, Arc::clone(&setup.buffers)),
+            forwarding: None,
+            heard: None,
+            outbox: Outbox::new(setup.outbox),
+            overflow: VecDeque::new(),
+            flushing: false,
+            broken: false,
+            newcomer,
+            setup,
+        }
+    }
+
+    fn admitted(&mut self, admission: Admission, ctx: &mut Context<Self>) {
+        let Admission {
+            id,
+            sessions,
+            max_sessions,
+        } = admission;
+        self.place = Some(id);
+        self.phase = Phase::Open;
+        self.newcomer = None;
+        self.send(
+            format!("220 linehub ready: client {sessions} of {max_sessions}\n").into(),
+            ctx,
+        );
+        if let Some(idle) = self.setup.idle {
+            self.heard = Some(Instant::now());
+            self.watch_silence(idle, ctx);
+        }
+        ctx.spawn(Reading);
+    }
+
+    fn refused(&mut self, ctx: &mut Context<Self>) {
+        self.outbox.push(format!("421 {REFUSAL}\n").into());
+        let linger = match Arc::clone(&self.setup.lingering).try_acquire_owned() {
+            Ok(place) => {
+                // Given back with the actor's memory.
+                self.newcomer = Some(place);
+                REFUSAL_LINGER
+            }
+            Err(_) => Duration::ZERO,
+        };
+        // In this order: the refusal is written first, however short the time is.
+        ctx.spawn(Refusing);
+        ctx.run_later(linger, |session, ctx| session.close(CloseReason::Left, ctx));
+    }
+
+    /// Reads and forwards, one batch at a time.
+    fn poll_reading(&mut self, ctx: &mut Context<Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
+        loop {
+            if let Some(answer) = &mut self.forwarding {
+                let answer = ready!(answer.as_mut().poll(cx));
+                self.forwarding = None;
+                if !matches!(answer, Ok(Ok(()))) {
+                    self.reset(CloseReason::Shutdown, ctx);
+                    return Poll::Ready(());
+                }
+            }
+            if matches!(self.phase, Phase::Leaving(_) | Phase::Closed) {
+                return Poll::Ready(());
+            }
+            match self.reader.poll_next(&mut self.stream, cx) {
+                Poll::Pending => {
+                    self.nothing_arrives(ctx);
+                    return Poll::Pending;
+                }
+                Poll::Ready(Ok(Some(cut))) => self.forward(cut),
+                Poll::Ready(Ok(None)) if !self.broken => {
+                    let stopping = matches!(self.phase, Phase::Stopping | Phase::Parting);
+                    let reason = if stopping {
+                        CloseReason::Shutdown
+                    } else {
+                        CloseReason::Left
+                    };
+                    self.leave(reason, ctx);
+                    return Poll::Ready(());
+                }
+                Poll::Ready(Ok(None) | Err(_)) => {
+                    self.close(CloseReason::Lost, ctx);
+                    return Poll::Ready(());
+                }
+            }
+        }
+    }
+
+    fn forward(&mut self, cut: Cut) {
+        if let Some(heard) = &mut self.heard {
+            *heard = Instant::now();
+        }
+        let cut = match cut {
+            Cut::Lines(lines) => {
+                let lines = reverse_lines(lines);
+                self.reader.lend(&lines);
+                Cut::Lines(lines)
+            }
+            discarded @ Cut::Discarded(_) => discarded,
+        };
+        self.forwarding = Some(Box::pin(self.setup.hub.received.send(Received {
+            peer: self.peer,
+            cut,
+        })));
+    }
+
+    /// Puts it into the outbox and writes at once what the stream takes.
+    fn send(&mut self, batch: Bytes, ctx: &mut Context<Self>) {
+        self.outbox.push(batch);
+        if self.flushing {
+            return;
+        }
+        // If the stream takes no more, the flush asks it again, then with somebody to wake.
+        let mut nobody = TaskContext::from_waker(Waker::noop());
+        match self.outbox.poll_write(&mut self.stream, &mut nobody) {
+            Poll::Ready(result) => self.written(result, ctx),
+            Poll::Pending => {
+                self.flushing = true;
+                ctx.spawn(Flush);
+            }
+        }
+    }
+
+    fn poll_flush(&mut self, ctx: &mut Context<Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
+        loop {
+            let result = self.outbox.poll_write(&mut self.stream, cx);
+            while let Some((lines, taken)) = self.overflow.pop_front() {
+                if !self.outbox.has_room(lines.len()) {
+                    self.overflow.push_front((lines, taken));
+                    break;
+                }
+                self.outbox.push(lines.as_bytes().clone());
+            }
+            match result {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(())) if !self.outbox.is_empty() => {}
+                Poll::Ready(result) => {
+                    self.flushing = false;
+                    self.written(result, ctx);
+                    return Poll::Ready(());
+                }
+            }
+        }
+    }
+
+    /// All that waited has been written, or the stream is broken.
+    fn written(&mut self, result: io::Result<()>, ctx: &mut Context<Self>) {
+        if result.is_err() {
+            self.broken = true;
+            self.outbox.clear();
+            self.overflow.clear();
+        }
+        match self.phase {
+            Phase::Leaving(_) if self.broken => self.close(CloseReason::Lost, ctx),
+            Phase::Leaving(reason) => self.close(reason, ctx),
+            Phase::Stopping if self.forwarding.is_none() => self.nothing_arrives(ctx),
+            _ => {}
+        }
+    }
+
+    /// For now everything the peer sent has been taken.
+    fn nothing_arrives(&mut self, ctx: &mut Context<Self>) {
+        if self.phase == Phase::Stopping && self.outbox.is_empty() {
+            self.phase = Phase::Parting;
+            self.heard = Some(Instant::now());
+            ctx.spawn(HangUp);
+            self.watch_silence(LAST_LINES, ctx);
+        }
+    }
+
+    /// Ends the session once the peer has been silent for `limit`.
+    fn watch_silence(&mut self, limit: Duration, ctx: &mut Context<Self>) {
+        let silence = self.heard.map_or(Duration::ZERO, |heard| heard.elapsed());
+        let rest = limit.saturating_sub(silence);
+        ctx.run_later(rest, move |session, ctx| {
+            let silent = session.heard.is_some_and(|heard| heard.elapsed() >= limit);
+            match session.phase {
+                // Whoever waits for the Hub is not silent.
+                Phase::Open | Phase::Parting if session.forwarding.is_some() => {
+                    session.heard = Some(Instant::now());
+                    session.watch_silence(limit, ctx);
+                }
+                Phase::Open if silent => session.leave(CloseReason::Idle, ctx),
+                Phase::Parting if silent => session.leave(CloseReason::Shutdown, ctx),
+                Phase::Open | Phase::Parting => session.watch_silence(limit, ctx),
+                _ => {}
+            }
+        });
+    }
+
+    /// Takes no more, and ends when what waits for the peer has been sent.
+    fn leave(&mut self, reason: CloseReason, ctx: &mut Context<Self>) {
+        if matches!(self.phase, Phase::Leaving(_) | Phase::Closed) {
+            return;
+        }
+        self.phase = Phase::Leaving(reason);
+        if self.flushing {
+            self.watch_flush(ctx);
+        } else {
+            self.close(reason, ctx);
+        }
+    }
+
+    /// Lets a leaving peer go when it does not even make room for one batch within `stall`.
+    fn watch_flush(&mut self, ctx: &mut Context<Self>) {
+        let goal = self.outbox.written() + self.outbox.waiting().min(BATCH) as u64;
+        ctx.run_later(self.setup.stall, move |session, ctx| {
+            if session.outbox.written() < goal {
+                session.reset(CloseReason::Stalled, ctx);
+            } else {
+                session.watch_flush(ctx);
+            }
+        });
+    }
+
+    /// Ends the session at once, so that the peer can tell.
+    fn reset(&mut self, reason: CloseReason, ctx: &mut Context<Self>) {
+        if self.phase != Phase::Closed {
+            self.stream.reset_on_close();
+            self.close(reason, ctx);
+        }
+    }
+
+    /// Gives the place back; when the Hub has it the connection is closed.
+    fn close(&mut self, reason: CloseReason, ctx: &mut Context<Self>) {
+        if self.phase == Phase::Closed {
+            return;
+        }
+        self.phase = Phase::Closed;
+        self.overflow.clear();
+        let Some(id) = self.place.take() else {
+            return ctx.stop();
+        };
+        let deregister = self.setup.hub.deregister.send(Deregister { id, reason });
+        ctx.spawn(deregister.into_actor(self).map(|_, _, ctx| ctx.stop()));
+    }
+}
+
+impl<S: Stream> Actor for Session<S> {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        let session = SessionHandle::new(ctx.address());
+        let register = self.setup.hub.register.send(Register {
+            peer: self.peer,
+            session,
+        });
+        ctx.wait(
+            register
+                .into_actor(self)
+                .map(|answer, session, ctx| match answer {
+                    Ok(Ok(admission)) => session.admitted(admission, ctx),
+                    Ok(Err(Refused::Full)) => session.refused(ctx),
+                    Ok(Err(Refused::Stopping)) | Err(_) => {
+                        session.reset(CloseReason::Shutdown, ctx)
+                    }
+                }),
+        );
+    }
+
+    fn stopping(&mut self, _: &mut Context<Self>) -> Running {
+        // Only a panic leaves a place that has not been given back.
+        if let Some(id) = self.place.take() {
+            let deregister = Deregister {
+                id,
+                reason: CloseReason::Lost,
+            };
+            #[expect(clippy::disallowed_methods, reason = "a stopping actor cannot wait")]
+            self.setup.hub.deregister.do_send(deregister);
+        }
+        Running::Stop
+    }
+}
+
+impl<S: Stream> Handler<Deliver> for Session<S> {
+    type Result = ActorResponse<Self, ()>;
+
+    fn handle(&mut self, Deliver(lines): Deliver, ctx: &mut Context<Self>) -> Self::Result {
+        if self.broken || !matches!(self.phase, Phase::Open | Phase::Stopping) {
+            return ActorResponse::reply(());
+        }
+        if self.overflow.is_empty() && self.outbox.has_room(lines.len()) {
+            self.send(lines.as_bytes().clone(), ctx);
+            return ActorResponse::reply(());
+        }
+        let (taken, is_taken) = oneshot::channel();
+        self.overflow.push_back((lines, taken));
+        // The sender is dropped when there was room, or when there will be none.
+        let room = tokio::time::timeout(self.setup.stall, is_taken).into_actor(self);
+        ActorResponse::r#async(room.map(|in_time, session, ctx| {
+            if in_time.is_err() {
+                session.reset(CloseReason::Stalled, ctx);
+            }
+        }))
+    }
+}
+
+impl<S: Stream> Handler<Close> for Session<S> {
+    type Result = ();
+
+    fn handle(&mut self, close: Close, ctx: &mut Context<Self>) {
+        if self.phase == Phase::Open {
+            // The reading that is under way takes it from here.
+            self.phase = Phase::Stopping;
+        }
+        let left = close.deadline.saturating_duration_since(Instant::now());
+        ctx.run_later(left, |session, ctx| {
+            if session.forwarding.is_none() && session.outbox.is_empty() {
+                session.close(CloseReason::Shutdown, ctx);
+            } else {
+                session.reset(CloseReason::Shutdown, ctx);
+            }
+        });
+    }
+}
+
+/// Reads from the peer until it leaves.
+struct Reading;
+
+impl<S: Stream> ActorFuture<Session<S>> for Reading {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        session: &mut Session<S>,
+        ctx: &mut Context<Session<S>>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<()> {
+        session.poll_reading(ctx, cx)
+    }
+}
+
+/// Writes what waits for the peer.
+struct Flush;
+
+impl<S: Stream> ActorFuture<Session<S>> for Flush {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        session: &mut Session<S>,
+        ctx: &mut Context<Session<S>>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<()> {
+        session.poll_flush(ctx, cx)
+    }
+}
+
+/// Closes the sending side.
+struct HangUp;
+
+impl<S: Stream> ActorFuture<Session<S>> for HangUp {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        session: &mut Session<S>,
+        _: &mut Context<Session<S>>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<()> {
+        Pin::new(&mut session.stream).poll_shutdown(cx).map(|_| ())
+    }
+}
+
+/// Writes the refusal, closes the sending side, and reads on until the peer has gone: closing
+/// with unread input would reset the connection, and the reset could overtake the refusal.
+struct Refusing;
+
+impl<S: Stream> ActorFuture<Session<S>> for Refusing {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        session: &mut Session<S>,
+        ctx: &mut Context<Session<S>>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<()> {
+        let _ = ready!(session.outbox.poll_write(&mut session.stream, cx));
+        let _ = ready!(Pin::new(&mut session.stream).poll_shutdown(cx));
+        let mut space = [MaybeUninit::uninit(); 16 * 1024];
+        loop {
+            let mut buffer = ReadBuf::uninit(&mut space);
+            let read = ready!(Pin::new(&mut session.stream).poll_read(cx, &mut buffer));
+            if read.is_err() || buffer.filled().is_empty() {
+                session.close(CloseReason::Left, ctx);
+                return Poll::Ready(());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+//! Reading batches of lines from a byte stream without holding a buffer while nothing comes.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Bytes, BytesMut};
+use tokio::{
+    io::AsyncRead,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+use tokio_util::{codec::Decoder, io::poll_read_buf, sync::PollSemaphore};
+
+use crate::lines::{BATCH, Cut, LineDecoder, Lines};
+
+/// Buffers kept for the next read; more than these are freed.
+const SPARE: usize = 8;
+
+/// The buffers that a number of [`LineReader`]s share, and so the bound of what they have read
+/// and nobody has taken yet.
+#[derive(Debug)]
+pub struct Buffers {
+    /// One permit for each buffer of [`BATCH`] bytes that may be in use.
+    permits: Arc<Semaphore>,
+    spare: Mutex<Vec<BytesMut>>,
+}
+
+impl Buffers {
+    /// `count` buffers of [`BATCH`] bytes. None is allocated before it is needed.
+    pub fn new(count: usize) -> Arc<Self> {
+        let permits = Arc::new(Semaphore::new(count));
+        Arc::new(Self {
+            permits,
+            spare: Mutex::new(Vec::new()),
+        })
+    }
+
+    fn take(&self) -> BytesMut {
+        let spare = self
+            .spare
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        spare.unwrap_or_else(|| BytesMut::with_capacity(BATCH))
+    }
+
+    fn give_back(&self, mut buffer: BytesMut) {
+        buffer.clear();
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < SPARE && (BATCH..=2 * BATCH).contains(&buffer.capacity()) {
+            spare.push(buffer);
+        }
+    }
+}
+
+/// Reads batches of lines. It holds one of the shared buffers from a read until the batch of that
+/// read has been taken, which is when the next one is asked for; none while it waits for input.
+#[derive(Debug)]
+pub struct LineReader {
+    decoder: LineDecoder,
+    buffers: Arc<Buffers>,
+    permits: PollSemaphore,
+    permit: Option<OwnedSemaphorePermit>,
+    /// What has been read and not cut: most often nothing.
+    rest: BytesMut,
+    /// The buffer of the last batch, to be used again once nobody else has it.
+    lent: Bytes,
+    ended: bool,
+}
+
+impl LineReader {
+    /// A reader that cuts with this decoder and reads into these buffers.
+    pub fn new(decoder: LineDecoder, buffers: Arc<Buffers>) -> Self {
+        let permits = PollSemaphore::new(Arc::clone(&buffers.permits));
+        let (rest, lent) = (BytesMut::new(), Bytes::new());
+        Self {
+            decoder,
+            buffers,
+            permits,
+            permit: None,
+            rest,
+            lent,
+            ended: false,
+        }
+    }
+
+    /// The next batch, or none at the end of the stream. The last batch must have been taken.
+    ///
+    /// # Errors
+    ///
+    /// The stream's own.
+    pub fn poll_next<R: AsyncRead + Unpin>(
+        &mut self,
+        stream: &mut R,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Option<Cut>>> {
+        loop {
+            if let Some(cut) = self.decoder.decode(&mut self.rest)? {
+                return Poll::Ready(Ok(Some(cut)));
+            }
+            if self.ended {
+                return Poll::Ready(self.decoder.decode_eof(&mut self.rest));
+            }
+            ready!(self.poll_read(stream, cx))?;
+        }
+    }
+
+    /// [`Self::poll_next`] as a future.
+    ///
+    /// # Errors
+    ///
+    /// The stream's own.
+    pub async fn next<R: AsyncRead + Unpin>(&mut self, stream: &mut R) -> io::Result<Option<Cut>> {
+        std::future::poll_fn(|cx| self.poll_next(stream, cx)).await
+    }
+
+    /// Uses the buffer of these lines again when they have been taken.
+    pub fn lend(&mut self, lines: &Lines) {
+        self.lent = lines.as_bytes().clone();
+    }
+
+    /// Reads once, into one of the shared buffers; gives it back if there is nothing to read.
+    fn poll_read<R: AsyncRead + Unpin>(
+        &mut self,
+        stream: &mut R,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let Ok(buffer) = std::mem::take(&mut self.lent).try_into_mut() {
+            self.buffers.give_back(buffer);
+        }
+        // Others wait for their turn: go behind them.
+        self.permit = None;
+        let permit = ready!(self.permits.poll_acquire(cx));
+        let mut buffer = self.buffers.take();
+        buffer.reserve(self.rest.len() + 1);
+        buffer.extend_from_slice(&self.rest);
+        match poll_read_buf(Pin::new(stream), cx, &mut buffer) {
+            Poll::Pending => {
+                self.buffers.give_back(buffer);
+                Poll::Pending
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Ok(0)) => {
+                self.ended = true;
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Ok(_)) => {
+                self.permit = permit;
+                self.rest = buffer;
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+}

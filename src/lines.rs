@@ -1,0 +1,518 @@
+//! Lines: the batch of whole lines that crosses actors, and the codec that cuts a byte stream
+//! into such batches.
+
+use std::io;
+
+use bytes::{Buf, Bytes, BytesMut};
+use memchr::{memchr, memchr_iter, memrchr};
+use tokio_util::codec::Decoder;
+
+/// The size, in bytes, that a batch has when plenty of lines wait: as much as one read takes in.
+pub const BATCH: usize = 64 * 1024;
+
+const LF: u8 = b'\n';
+const CR: u8 = b'\r';
+
+/// One or more whole lines in one shared buffer, each ended by LF.
+///
+/// The text is UTF-8 whatever came over the wire (see [`LineDecoder`]), and cloning it counts a
+/// reference, so one batch serves any number of sessions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lines {
+    text: Bytes,
+    plain: bool,
+}
+
+impl Lines {
+    /// Takes text in which every line ends with LF and which is UTF-8.
+    fn new(text: BytesMut) -> Self {
+        let plain = is_plain(&text);
+        Self {
+            text: text.freeze(),
+            plain,
+        }
+    }
+
+    /// One line, given without its end. LFs inside would make more lines of it.
+    pub fn one(line: &str) -> Self {
+        let mut text = BytesMut::with_capacity(line.len() + 1);
+        text.extend_from_slice(line.as_bytes());
+        text.extend_from_slice(&[LF]);
+        Self::new(text)
+    }
+
+    /// The lines in order, without their LF.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let mut start = 0;
+        memchr_iter(LF, &self.text).map(move |end| {
+            let line = self.text.get(start..end).unwrap_or_default();
+            start = end + 1;
+            line
+        })
+    }
+
+    /// The bytes as they go over the wire.
+    pub fn as_bytes(&self) -> &Bytes {
+        &self.text
+    }
+
+    /// The batch's size in bytes, line ends included.
+    pub fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Whether there is no line in it.
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// Whether all of it is printable ASCII and tabs: then a character is a byte, and nothing
+    /// needs escaping.
+    pub fn is_plain(&self) -> bool {
+        self.plain
+    }
+
+    /// The same lines in a buffer of just their size, with nothing else kept alive by it.
+    pub fn compact(&self) -> Self {
+        Self {
+            text: Bytes::copy_from_slice(&self.text),
+            plain: self.plain,
+        }
+    }
+
+    /// The same lines after `edit` has changed their bytes in place, each line by itself. The
+    /// buffer is copied only if somebody else still holds it.
+    ///
+    /// `edit` keeps plain text plain and UTF-8 UTF-8; it sees no LF.
+    pub(crate) fn edit_each(self, mut edit: impl FnMut(&mut [u8])) -> Self {
+        let mut text = self
+            .text
+            .try_into_mut()
+            .unwrap_or_else(|shared| BytesMut::from(&shared[..]));
+        let mut rest = &mut text[..];
+        while let Some(end) = memchr(LF, rest) {
+            let (line, after) = std::mem::take(&mut rest).split_at_mut(end + 1);
+            if let Some((_lf, line)) = line.split_last_mut() {
+                edit(line);
+            }
+            rest = after;
+        }
+        Self {
+            text: text.freeze(),
+            plain: self.plain,
+        }
+    }
+
+    /// Lines that some rewriting of lines has given: UTF-8, each ended by LF.
+    pub(crate) fn from_rewritten(text: Vec<u8>) -> Self {
+        Self {
+            plain: is_plain(&text),
+            text: text.into(),
+        }
+    }
+
+    /// Up to the first line that is `word`: the lines with that one, and those before it. None if
+    /// there is no such line.
+    pub fn up_to(&self, word: &str) -> Option<(Self, Option<Self>)> {
+        let mut start = 0;
+        for line in self.iter() {
+            let end = start + line.len() + 1;
+            if line == word.as_bytes() {
+                let part = |end| Self {
+                    text: self.text.slice(..end),
+                    plain: self.plain,
+                };
+                return Some((part(end), (start > 0).then(|| part(start))));
+            }
+            start = end;
+        }
+        None
+    }
+
+    /// The first line without its LF, and the others.
+    pub fn split_first(&self) -> (Bytes, Option<Self>) {
+        let end = memchr(LF, &self.text).unwrap_or(self.text.len());
+        let rest = self.text.get(end + 1..).filter(|rest| !rest.is_empty());
+        let rest = rest.map(|rest| Self {
+            text: self.text.slice_ref(rest),
+            plain: self.plain,
+        });
+        (self.text.slice(..end), rest)
+    }
+}
+
+/// Whether `text` is printable ASCII, tabs and LFs only.
+///
+/// Written without a branch a byte, so that the compiler makes vector code of it.
+fn is_plain(text: &[u8]) -> bool {
+    text.chunks(256).all(|chunk| {
+        chunk.iter().fold(true, |plain, &byte| {
+            plain & ((byte.wrapping_sub(b' ') < 0x5f) | (byte == LF) | (byte == b'\t'))
+        })
+    })
+}
+
+/// What [`LineDecoder`] found in the stream.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// All the whole lines that were at hand.
+    Lines(Lines),
+    /// A line longer than allowed has ended; this many bytes of it, its end not counted, are gone.
+    Discarded(usize),
+}
+
+/// Cuts a byte stream into batches of lines: a [`tokio_util`] codec.
+///
+/// A line ends with LF; a CR before it is dropped and not counted. What is left at the end of the
+/// stream is a line, too. A line over the limit is discarded up to its LF, however long it is,
+/// without being kept in memory. Bytes that are not UTF-8 become U+FFFD, one for each maximal
+/// invalid part (as [`String::from_utf8_lossy`] and the Unicode Standard, section 3.9, have it).
+#[derive(Debug)]
+pub struct LineDecoder {
+    max_line: usize,
+    max_batch: usize,
+    /// How many bytes of the buffer are known to hold no LF.
+    scanned: usize,
+    discarding: Option<Overlong>,
+}
+
+/// An over-long line of which the end has not been seen.
+#[derive(Debug, Clone, Copy)]
+struct Overlong {
+    bytes: usize,
+    ends_in_cr: bool,
+}
+
+impl LineDecoder {
+    /// Lines of up to `max_line` bytes, in batches of up to [`BATCH`] bytes (or one longest line).
+    pub fn new(max_line: usize) -> Self {
+        Self::with_batch(max_line, BATCH)
+    }
+
+    /// The same with batches of at most `max_batch` bytes (or one longest line).
+    pub fn with_batch(max_line: usize, max_batch: usize) -> Self {
+        // A longest line travels with CR and LF.
+        let max_batch = max_batch.max(max_line.saturating_add(2));
+        Self {
+            max_line,
+            max_batch,
+            scanned: 0,
+            discarding: None,
+        }
+    }
+
+    /// Goes on with the over-long line that fills `buf` so far; its LF, if it came, ends it.
+    fn discard(&mut self, overlong: Overlong, buf: &mut BytesMut) -> Option<Cut> {
+        self.scanned = 0;
+        let end = memchr(LF, buf);
+        let part = buf.get(..end.unwrap_or(buf.len())).unwrap_or_default();
+        let ends_in_cr = part.last().map_or(overlong.ends_in_cr, |&last| last == CR);
+        let bytes = overlong.bytes + part.len();
+        match end {
+            Some(end) => {
+                buf.advance(end + 1);
+                self.discarding = None;
+                Some(Cut::Discarded(bytes - usize::from(ends_in_cr)))
+            }
+            None => {
+                buf.clear();
+                self.discarding = Some(Overlong { bytes, ends_in_cr });
+                None
+            }
+        }
+    }
+
+    /// Where the first line that is too long begins, among the whole lines of `batch`.
+    fn first_overlong(&self, batch: &[u8]) -> Option<usize> {
+        if batch.len() <= self.max_line {
+            return None;
+        }
+        let mut start = 0;
+        for end in memchr_iter(LF, batch) {
+            let line = batch.get(start..end).unwrap_or_default();
+            if line.len() - usize::from(line.last() == Some(&CR)) > self.max_line {
+                return Some(start);
+            }
+            start = end + 1;
+        }
+        None
+    }
+
+    /// Whether a beginning of a line cannot become a line that is short enough.
+    fn is_overlong(&self, part: &[u8]) -> bool {
+        part.len() - usize::from(part.last() == Some(&CR)) > self.max_line
+    }
+}
+
+impl Decoder for LineDecoder {
+    type Item = Cut;
+    type Error = io::Error;
+
+    fn decode(&mut self, buf: &mut BytesMut) -> io::Result<Option<Cut>> {
+        if let Some(overlong) = self.discarding {
+            return Ok(self.discard(overlong, buf));
+        }
+        let window = buf.get(..buf.len().min(self.max_batch)).unwrap_or_default();
+        let unseen = window.get(self.scanned..).unwrap_or_default();
+        let Some(last) = memrchr(LF, unseen) else {
+            if self.is_overlong(window) {
+                return Ok(self.discard(
+                    Overlong {
+                        bytes: 0,
+                        ends_in_cr: false,
+                    },
+                    buf,
+                ));
+            }
+            self.scanned = window.len();
+            return Ok(None);
+        };
+        let end = self.scanned + last + 1;
+        self.scanned = 0;
+        match self.first_overlong(window.get(..end).unwrap_or_default()) {
+            None => Ok(Some(Cut::Lines(normalize(take(buf, end))))),
+            Some(0) => Ok(self.discard(
+                Overlong {
+                    bytes: 0,
+                    ends_in_cr: false,
+                },
+                buf,
+            )),
+            Some(start) => Ok(Some(Cut::Lines(normalize(take(buf, start))))),
+        }
+    }
+
+    fn decode_eof(&mut self, buf: &mut BytesMut) -> io::Result<Option<Cut>> {
+        if let Some(cut) = self.decode(buf)? {
+            return Ok(Some(cut));
+        }
+        if let Some(overlong) = self.discarding.take() {
+            return Ok(Some(Cut::Discarded(overlong.bytes)));
+        }
+        self.scanned = 0;
+        let mut rest = std::mem::take(buf);
+        match rest.len() {
+            0 => Ok(None),
+            // Here a CR ends the stream, not a line: it is data and counts.
+            len if len > self.max_line => Ok(Some(Cut::Discarded(len))),
+            _ => {
+                rest.extend_from_slice(&[LF]);
+                Ok(Some(Cut::Lines(to_lines(rest))))
+            }
+        }
+    }
+}
+
+/// Splits off the first `end` bytes so that, if it can be had cheaply, they own their buffer:
+/// who owns a buffer can change it in place and use it again.
+fn take(buf: &mut BytesMut, end: usize) -> BytesMut {
+    if buf.len() - end > end {
+        return buf.split_to(end);
+    }
+    let rest = BytesMut::from(buf.get(end..).unwrap_or_default());
+    buf.truncate(end);
+    std::mem::replace(buf, rest)
+}
+
+/// Drops the CR of every CR LF, then makes UTF-8 of it.
+fn normalize(mut text: BytesMut) -> Lines {
+    if memchr(CR, &text).is_some() {
+        let mut kept = BytesMut::with_capacity(text.len());
+        for line in text.split_inclusive(|&byte| byte == LF) {
+            match line.strip_suffix(b"\r\n") {
+                Some(line) => {
+                    kept.extend_from_slice(line);
+                    kept.extend_from_slice(&[LF]);
+                }
+                None => kept.extend_from_slice(line),
+            }
+        }
+        text = kept;
+    }
+    to_lines(text)
+}
+
+fn to_lines(text: BytesMut) -> Lines {
+    let lines = Lines::new(text);
+    if lines.plain || std::str::from_utf8(&lines.text).is_ok() {
+        return lines;
+    }
+    let text = String::from_utf8_lossy(&lines.text);
+    Lines {
+        text: Bytes::from(text.into_owned()),
+        plain: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Everything the decoder makes of a stream that arrives in these reads.
+    fn cuts(max_line: usize, reads: &[&[u8]]) -> Vec<Cut> {
+        let mut decoder = LineDecoder::new(max_line);
+        let mut buf = BytesMut::new();
+        let mut cuts = Vec::new();
+        for read in reads {
+            buf.extend_from_slice(read);
+            while let Some(cut) = decoder.decode(&mut buf).unwrap() {
+                cuts.push(cut);
+            }
+        }
+        while let Some(cut) = decoder.decode_eof(&mut buf).unwrap() {
+            cuts.push(cut);
+        }
+        cuts
+    }
+
+    /// The same, a line (or a discarded one's length) at a time.
+    fn flat(max_line: usize, reads: &[&[u8]]) -> Vec<Result<String, usize>> {
+        let mut all = Vec::new();
+        for cut in cuts(max_line, reads) {
+            match cut {
+                Cut::Lines(lines) => {
+                    assert_eq!(lines.as_bytes().last(), Some(&LF));
+                    let text = |line: &[u8]| Ok(String::from_utf8(line.to_vec()).unwrap());
+                    all.extend(lines.iter().map(text));
+                }
+                Cut::Discarded(bytes) => all.push(Err(bytes)),
+            }
+        }
+        all
+    }
+
+    fn line(text: &str) -> Result<String, usize> {
+        Ok(text.to_owned())
+    }
+
+    #[test]
+    fn a_read_of_many_lines_is_one_batch() {
+        let cuts = cuts(80, &[b"one\ntwo\n\nthree\n"]);
+        let [Cut::Lines(lines)] = &cuts[..] else {
+            panic!("{cuts:?}")
+        };
+        assert_eq!(lines.as_bytes(), &b"one\ntwo\n\nthree\n"[..]);
+        assert!(lines.is_plain());
+    }
+
+    #[test]
+    fn a_cr_before_lf_is_dropped_and_any_other_kept() {
+        assert_eq!(
+            flat(80, &[b"one\r\ntw\ro\r\r\n\r\nend\r"]),
+            [line("one"), line("tw\ro\r"), line(""), line("end\r")]
+        );
+    }
+
+    #[test]
+    fn the_last_line_needs_no_lf() {
+        assert_eq!(flat(80, &[b"one\nla", b"st"]), [line("one"), line("last")]);
+        assert_eq!(flat(80, &[b"one\n"]), [line("one")]);
+        assert_eq!(flat(80, &[]), []);
+    }
+
+    #[test]
+    fn a_line_of_exactly_the_limit_passes_and_one_byte_more_is_discarded() {
+        assert_eq!(
+            flat(4, &[b"four\n12345\r\nfour\r\n12345"]),
+            [line("four"), Err(5), line("four"), Err(5)]
+        );
+    }
+
+    #[test]
+    fn a_discarded_line_is_counted_over_all_its_reads_without_its_end() {
+        assert_eq!(
+            flat(3, &[b"ab\n1234", b"5678", b"9\r", b"\nok\n"]),
+            [line("ab"), Err(9), line("ok")]
+        );
+    }
+
+    #[test]
+    fn an_endless_line_is_not_kept() {
+        let mut decoder = LineDecoder::new(10);
+        let mut buf = BytesMut::new();
+        for _ in 0..1000 {
+            buf.extend_from_slice(&[b'x'; 1000]);
+            assert_eq!(decoder.decode(&mut buf).unwrap(), None);
+            assert!(buf.is_empty());
+        }
+        buf.extend_from_slice(b"\n");
+        assert_eq!(
+            decoder.decode(&mut buf).unwrap(),
+            Some(Cut::Discarded(1_000_000))
+        );
+    }
+
+    #[test]
+    fn what_is_not_utf8_becomes_replacement_characters() {
+        assert_eq!(
+            flat(80, &[b"a\xffb\xe2\x82\nc\0\x1b\n"]),
+            [line("a\u{fffd}b\u{fffd}"), line("c\0\u{1b}")]
+        );
+    }
+
+    #[test]
+    fn a_batch_is_no_longer_than_asked() {
+        let mut decoder = LineDecoder::with_batch(4, 8);
+        let mut buf = BytesMut::from(&b"1\n2\n3\n4\n5\n6\n"[..]);
+        let first = decoder.decode(&mut buf).unwrap();
+        assert_eq!(
+            first,
+            Some(Cut::Lines(Lines::new(BytesMut::from(&b"1\n2\n3\n4\n"[..]))))
+        );
+        let second = decoder.decode(&mut buf).unwrap();
+        assert_eq!(
+            second,
+            Some(Cut::Lines(Lines::new(BytesMut::from(&b"5\n6\n"[..]))))
+        );
+    }
+
+    #[test]
+    fn up_to_finds_the_first_line_that_is_the_word() {
+        let lines = Lines::one("a\nexit\nb\nexit");
+        assert_eq!(
+            lines.up_to("exit"),
+            Some((Lines::one("a\nexit"), Some(Lines::one("a"))))
+        );
+        assert_eq!(
+            Lines::one("exit").up_to("exit"),
+            Some((Lines::one("exit"), None))
+        );
+        assert_eq!(lines.up_to("quit"), None);
+    }
+
+    #[test]
+    fn the_first_line_can_be_split_off() {
+        let (first, rest) = Lines::one("220 ready\n\nb").split_first();
+        assert_eq!(
+            (&first[..], rest),
+            (&b"220 ready"[..], Some(Lines::one("\nb")))
+        );
+        assert_eq!(Lines::one("").split_first(), (Bytes::new(), None));
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_into_reads_gives_the_same_lines(
+            stream in proptest::collection::vec(
+                prop_oneof![Just(LF), Just(CR), Just(b'a'), Just(0xc3), Just(0xa9), any::<u8>()],
+                0..200,
+            ),
+            splits in proptest::collection::vec(0usize..200, 0..10),
+            max_line in 1usize..12,
+        ) {
+            let mut splits: Vec<usize> = splits.into_iter().map(|at| at.min(stream.len())).collect();
+            splits.extend([0, stream.len()]);
+            splits.sort_unstable();
+            let reads: Vec<&[u8]> = splits.windows(2).map(|w| &stream[w[0]..w[1]]).collect();
+            prop_assert_eq!(flat(max_line, &reads), flat(max_line, &[&stream]));
+        }
+
+        #[test]
+        fn plain_is_what_needs_no_second_look(text in any::<Vec<u8>>()) {
+            let slow = text.iter().all(|&b| matches!(b, b' '..=b'~' | b'\t' | LF));
+            prop_assert_eq!(is_plain(&text), slow);
+        }
+    }
+}

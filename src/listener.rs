@@ -1,0 +1,139 @@
+//! The listener: binds, accepts, and sorts what can go wrong by whose fault it is.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener as StdListener},
+    sync::Arc,
+    time::Duration,
+};
+
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+
+/// Connections that may be accepted and neither admitted nor gone. More wait in the backlog.
+const NEWCOMERS: usize = 256;
+
+/// The least backlog, in connections; the kernel caps it with `net.core.somaxconn`.
+const BACKLOG: usize = 1024;
+
+/// How long to wait for descriptors or memory before accepting again.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// Listens at `address` for up to `max_sessions` clients at once.
+///
+/// The options of the listening socket are those of every connection that it accepts: no delay
+/// for small writes, and keepalive probes after so much silence (three more, each a sixth of
+/// that apart). A port in TIME_WAIT can be taken; `::` serves IPv4, too.
+///
+/// # Errors
+///
+/// The system's own, as for an address that is taken or not there.
+pub fn bind(
+    address: SocketAddr,
+    max_sessions: usize,
+    keepalive: Option<Duration>,
+) -> io::Result<StdListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_tcp_nodelay(true)?;
+    if let Some(time) = keepalive {
+        let interval = (time / 6).max(Duration::from_secs(1));
+        let keepalive = TcpKeepalive::new()
+            .with_time(time)
+            .with_interval(interval)
+            .with_retries(3);
+        socket.set_tcp_keepalive(&keepalive)?;
+    }
+    socket.bind(&address.into())?;
+    let backlog = max_sessions.clamp(BACKLOG, 65_535);
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+/// Accepts connections for ever and gives each to `serve`, with a permit to be held until the
+/// peer is admitted or gone. Says through `report` what the operator should know.
+pub async fn accept(
+    listener: TcpListener,
+    mut serve: impl FnMut(TcpStream, SocketAddr, OwnedSemaphorePermit),
+    report: impl Fn(String),
+) {
+    let newcomers = Arc::new(Semaphore::new(NEWCOMERS));
+    let mut exhausted = false;
+    loop {
+        // Nobody closes the semaphore.
+        let Ok(newcomer) = Arc::clone(&newcomers).acquire_owned().await else {
+            return;
+        };
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                exhausted = false;
+                serve(stream, canonical(peer), newcomer);
+            }
+            Err(error) => match Fault::of(&error) {
+                Fault::Peer => {}
+                Fault::System => {
+                    if !std::mem::replace(&mut exhausted, true) {
+                        report(format!(
+                            "cannot accept connections for now: {}",
+                            reason(&error)
+                        ));
+                    }
+                    tokio::time::sleep(RETRY).await;
+                }
+            },
+        }
+    }
+}
+
+/// The peer's address as it would be without dual stack: an IPv4 peer of a `::` server is IPv4.
+fn canonical(peer: SocketAddr) -> SocketAddr {
+    SocketAddr::new(peer.ip().to_canonical(), peer.port())
+}
+
+/// Whose fault a failed accept is.
+#[derive(Debug, PartialEq, Eq)]
+enum Fault {
+    /// The connection broke before it was accepted: on to the next.
+    Peer,
+    /// Descriptors, memory or the like are short: it gets better when others leave.
+    System,
+}
+
+impl Fault {
+    /// accept(2) passes on errors of the new connection; every other error would come again at
+    /// once if it were not waited for.
+    fn of(error: &io::Error) -> Self {
+        use io::ErrorKind as Kind;
+        match error.kind() {
+            Kind::ConnectionAborted
+            | Kind::ConnectionReset
+            | Kind::ConnectionRefused
+            | Kind::Interrupted
+            | Kind::NetworkDown
+            | Kind::NetworkUnreachable
+            | Kind::HostUnreachable
+            | Kind::TimedOut => Self::Peer,
+            _ => Self::System,
+        }
+    }
+}
+
+/// The system's words for the error, without its number.
+pub fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(end) => text.get(..end).unwrap_or_default().to_owned(),
+        None => text,
+    }
+}

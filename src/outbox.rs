@@ -1,0 +1,175 @@
+//! The outbox: what waits to be sent to one peer, bounded in bytes.
+
+use std::{
+    collections::VecDeque,
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf, Bytes};
+use tokio::io::AsyncWrite;
+
+/// What a waiting batch is charged beyond its length, in bytes: about what it costs to keep it,
+/// so that very short batches do not take many times the memory that they may.
+pub const BATCH_OVERHEAD: usize = 64;
+
+/// Buffers that go out in one vectored write at most.
+const VECTORED: usize = 64;
+
+/// A queue of shared buffers on their way to one peer.
+#[derive(Debug)]
+pub struct Outbox {
+    queue: VecDeque<Bytes>,
+    /// What the queue holds, in bytes, each batch's overhead included.
+    used: usize,
+    limit: usize,
+    written: u64,
+}
+
+impl Outbox {
+    /// An outbox for `limit` bytes. A single batch that is larger fits when nothing else waits.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            queue: VecDeque::new(),
+            used: 0,
+            limit,
+            written: 0,
+        }
+    }
+
+    /// Whether so many bytes may be put in as one batch.
+    pub fn has_room(&self, len: usize) -> bool {
+        self.queue.is_empty() || self.used + len + BATCH_OVERHEAD <= self.limit
+    }
+
+    /// Puts a batch in, room or not.
+    pub fn push(&mut self, batch: Bytes) {
+        if !batch.is_empty() {
+            self.used += batch.len() + BATCH_OVERHEAD;
+            self.queue.push_back(batch);
+        }
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// The bytes that wait, without overhead.
+    pub fn waiting(&self) -> usize {
+        self.used - self.queue.len() * BATCH_OVERHEAD
+    }
+
+    /// All bytes written so far.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Throws away what waits.
+    pub fn clear(&mut self) {
+        self.queue = VecDeque::new();
+        self.used = 0;
+    }
+
+    /// Writes until nothing waits. Pending when the stream takes no more for now.
+    ///
+    /// # Errors
+    ///
+    /// The stream's own.
+    pub fn poll_write<W: AsyncWrite + Unpin>(
+        &mut self,
+        stream: &mut W,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        while let Some(first) = self.queue.front() {
+            let stream = Pin::new(&mut *stream);
+            let written = if self.queue.len() == 1 {
+                ready!(stream.poll_write(cx, first))?
+            } else {
+                let mut slices = [IoSlice::new(&[]); VECTORED];
+                for (slice, batch) in slices.iter_mut().zip(&self.queue) {
+                    *slice = IoSlice::new(batch);
+                }
+                let count = self.queue.len().min(VECTORED);
+                ready!(stream.poll_write_vectored(cx, slices.get(..count).unwrap_or_default()))?
+            };
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.sent(written);
+        }
+        // A peer that was slow once need not be remembered for it.
+        self.queue.shrink_to(4);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Takes so many bytes from the front.
+    fn sent(&mut self, mut bytes: usize) {
+        self.written += bytes as u64;
+        self.used -= bytes;
+        while let Some(first) = self.queue.front_mut() {
+            if bytes < first.len() {
+                first.advance(bytes);
+                return;
+            }
+            bytes -= first.len();
+            self.used -= BATCH_OVERHEAD;
+            self.queue.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use tokio::io::{AsyncReadExt, duplex};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_put_in_comes_out_in_order_however_little_the_stream_takes() {
+        let (mut ours, mut theirs) = duplex(7);
+        let mut outbox = Outbox::new(1000);
+        for text in ["one\n", "", "a longer line than seven\n", "three\n"] {
+            outbox.push(Bytes::from_static(text.as_bytes()));
+        }
+        assert_eq!(outbox.waiting(), 35);
+        let write = std::future::poll_fn(|cx| outbox.poll_write(&mut ours, cx));
+        let mut read = [0; 35];
+        let (written, _) = tokio::join!(write, theirs.read_exact(&mut read));
+        written.unwrap();
+        assert_eq!(&read[..], b"one\na longer line than seven\nthree\n");
+        assert!(outbox.is_empty());
+        assert_eq!((outbox.waiting(), outbox.written()), (0, 35));
+    }
+
+    #[test]
+    fn room_is_counted_in_bytes_and_a_batch_costs_more_than_its_bytes() {
+        let mut outbox = Outbox::new(2 * (10 + BATCH_OVERHEAD));
+        assert!(
+            outbox.has_room(1_000_000),
+            "a large batch fits when it is alone"
+        );
+        outbox.push(Bytes::from_static(b"0123456789"));
+        assert!(outbox.has_room(10));
+        assert!(!outbox.has_room(11));
+        outbox.push(Bytes::from_static(b"0123456789"));
+        assert!(!outbox.has_room(0));
+    }
+
+    #[test]
+    fn writing_part_of_it_makes_room() {
+        let (mut ours, _theirs) = duplex(15);
+        let mut outbox = Outbox::new(2 * (10 + BATCH_OVERHEAD));
+        outbox.push(Bytes::from_static(b"0123456789"));
+        outbox.push(Bytes::from_static(b"0123456789"));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(outbox.poll_write(&mut ours, &mut cx).is_pending());
+        assert_eq!(outbox.waiting(), 5);
+        assert!(outbox.has_room(10));
+        outbox.clear();
+        assert_eq!(outbox.waiting(), 0);
+    }
+}
