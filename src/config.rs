@@ -21,12 +21,7 @@ pub struct Listen {
 }
 impl Default for Listen {
     fn default() -> Self {
-        Self {
-            port: 4444,
-            bind: Ipv4Addr::UNSPECIFIED.into(),
-            max_sessions: 4,
-            workers: 1,
-        }
+        Self { port: 4444, bind: Ipv4Addr::UNSPECIFIED.into(), max_sessions: 4, workers: 1 }
     }
 }
 #[derive(Clone, Debug, PartialEq)]
@@ -37,10 +32,7 @@ pub struct Limits {
 }
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            max_line: 65536,
-            outbox: 1 << 20,
-        }
+        Self { max_line: 65536, outbox: 1 << 20 }
     }
 }
 #[derive(Clone, Debug, PartialEq)]

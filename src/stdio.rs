@@ -42,9 +42,7 @@ impl Stdin {
             // An error ends the input just as its end does.
             let _ = io::copy(&mut &stdin, &mut sender);
         };
-        thread::Builder::new()
-            .name("stdin".to_owned())
-            .spawn(copy)?;
+        thread::Builder::new().name("stdin".to_owned()).spawn(copy)?;
         pipe::Receiver::from_owned_fd(receiver.into()).map(Self)
     }
 }
@@ -54,11 +52,7 @@ impl Stdin {
 fn reopen(pipe: &File) -> Option<pipe::Receiver> {
     let path = format!("/proc/self/fd/{}", pipe.as_raw_fd());
     let flags = i32::try_from(OFlags::NONBLOCK.bits()).ok()?;
-    let pipe = OpenOptions::new()
-        .read(true)
-        .custom_flags(flags)
-        .open(path)
-        .ok()?;
+    let pipe = OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
     pipe::Receiver::from_file(pipe).ok()
 }
 

@@ -151,18 +151,11 @@ impl<S: Stream> Session<S> {
     }
 
     fn admitted(&mut self, admission: Admission, ctx: &mut Context<Self>) {
-        let Admission {
-            id,
-            sessions,
-            max_sessions,
-        } = admission;
+        let Admission { id, sessions, max_sessions } = admission;
         self.place = Some(id);
         self.phase = Phase::Open;
         self.newcomer = None;
-        self.send(
-            format!("220 linehub ready: client {sessions} of {max_sessions}\n").into(),
-            ctx,
-        );
+        self.send(format!("220 linehub ready: client {sessions} of {max_sessions}\n").into(), ctx);
         if let Some(idle) = self.setup.idle {
             self.heard = Some(Instant::now());
             self.watch_silence(idle, ctx);
@@ -199,7 +192,14 @@ impl<S: Stream> Session<S> {
             if matches!(self.phase, Phase::Leaving(_) | Phase::Closed) {
                 return Poll::Ready(());
             }
-            match self.reader.poll_next(&mut self.stream, cx) {
+            let received = self.reader.received();
+            let next = self.reader.poll_next(&mut self.stream, cx);
+            if self.reader.received() > received
+                && let Some(heard) = &mut self.heard
+            {
+                *heard = Instant::now();
+            }
+            match next {
                 Poll::Pending => {
                     self.nothing_arrives(ctx);
                     return Poll::Pending;
@@ -207,11 +207,7 @@ impl<S: Stream> Session<S> {
                 Poll::Ready(Ok(Some(cut))) => self.forward(cut),
                 Poll::Ready(Ok(None)) if !self.broken => {
                     let stopping = matches!(self.phase, Phase::Stopping | Phase::Parting);
-                    let reason = if stopping {
-                        CloseReason::Shutdown
-                    } else {
-                        CloseReason::Left
-                    };
+                    let reason = if stopping { CloseReason::Shutdown } else { CloseReason::Left };
                     self.leave(reason, ctx);
                     return Poll::Ready(());
                 }
@@ -224,9 +220,6 @@ impl<S: Stream> Session<S> {
     }
 
     fn forward(&mut self, cut: Cut) {
-        if let Some(heard) = &mut self.heard {
-            *heard = Instant::now();
-        }
         let cut = match cut {
             Cut::Lines(lines) => {
                 let lines = reverse_lines(lines);
@@ -235,10 +228,8 @@ impl<S: Stream> Session<S> {
             }
             discarded @ Cut::Discarded(_) => discarded,
         };
-        self.forwarding = Some(Box::pin(self.setup.hub.received.send(Received {
-            peer: self.peer,
-            cut,
-        })));
+        self.forwarding =
+            Some(Box::pin(self.setup.hub.received.send(Received { peer: self.peer, cut })));
     }
 
     /// Puts it into the outbox and writes at once what the stream takes.
@@ -378,30 +369,18 @@ impl<S: Stream> Actor for Session<S> {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         let session = SessionHandle::new(ctx.address());
-        let register = self.setup.hub.register.send(Register {
-            peer: self.peer,
-            session,
-        });
-        ctx.wait(
-            register
-                .into_actor(self)
-                .map(|answer, session, ctx| match answer {
-                    Ok(Ok(admission)) => session.admitted(admission, ctx),
-                    Ok(Err(Refused::Full)) => session.refused(ctx),
-                    Ok(Err(Refused::Stopping)) | Err(_) => {
-                        session.reset(CloseReason::Shutdown, ctx)
-                    }
-                }),
-        );
+        let register = self.setup.hub.register.send(Register { peer: self.peer, session });
+        ctx.wait(register.into_actor(self).map(|answer, session, ctx| match answer {
+            Ok(Ok(admission)) => session.admitted(admission, ctx),
+            Ok(Err(Refused::Full)) => session.refused(ctx),
+            Ok(Err(Refused::Stopping)) | Err(_) => session.reset(CloseReason::Shutdown, ctx),
+        }));
     }
 
     fn stopping(&mut self, _: &mut Context<Self>) -> Running {
         // Only a panic leaves a place that has not been given back.
         if let Some(id) = self.place.take() {
-            let deregister = Deregister {
-                id,
-                reason: CloseReason::Lost,
-            };
+            let deregister = Deregister { id, reason: CloseReason::Lost };
             #[expect(clippy::disallowed_methods, reason = "a stopping actor cannot wait")]
             self.setup.hub.deregister.do_send(deregister);
         }

@@ -117,11 +117,7 @@ impl<R: AsyncRead + Unpin + 'static> StdinReader<R> {
     fn relay(&mut self, lines: Lines) {
         self.reader.lend(&lines);
         // A few lines must not keep a whole read buffer for as long as they wait in an outbox.
-        let lines = if lines.len() < BATCH / 2 {
-            lines.compact()
-        } else {
-            lines
-        };
+        let lines = if lines.len() < BATCH / 2 { lines.compact() } else { lines };
         self.relaying = Some(Box::pin(self.relay.broadcast.send(Broadcast(lines))));
     }
 
@@ -130,10 +126,7 @@ impl<R: AsyncRead + Unpin + 'static> StdinReader<R> {
             "a line of {bytes} bytes was not sent: it is longer than limits.max_line ({} bytes)",
             self.max_line
         );
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "nothing depends on its being read"
-        )]
+        #[expect(clippy::disallowed_methods, reason = "nothing depends on its being read")]
         self.relay.report.do_send(Report(sentence));
     }
 

@@ -52,10 +52,7 @@ impl<M: Message> Inbox<M> {
     /// Answers the next message, and returns it.
     pub(crate) async fn answer(&mut self, answer: M::Result) -> M {
         let (message, sender) = self.next().await;
-        sender
-            .send(answer)
-            .ok()
-            .expect("somebody waits for the answer");
+        sender.send(answer).ok().expect("somebody waits for the answer");
         message
     }
 
@@ -68,9 +65,7 @@ impl<M: Message> Inbox<M> {
 
 /// What should happen soon: fails the test if it does not.
 pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(30), what)
-        .await
-        .expect("within the time")
+    tokio::time::timeout(Duration::from_secs(30), what).await.expect("within the time")
 }
 
 /// Lets every task that can run do so until none has anything to do.

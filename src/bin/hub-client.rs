@@ -4,7 +4,7 @@ use std::{io, io::Write, process::ExitCode};
 
 use linehub::{
     actors::console::{Console, Outputs},
-    client::{Client, ClientError, Stop},
+    client::{Client, ClientError},
     shutdown::StopSignals,
     stdio::{self, Stdin},
     transcript::{ClientTranscript, Json, Renderer},
@@ -19,10 +19,7 @@ fn main() -> ExitCode {
         json = args.remove(at + 1) == "json";
         args.remove(at);
     }
-    let port = args
-        .first()
-        .and_then(|port| port.parse().ok())
-        .unwrap_or(4444);
+    let port = args.first().and_then(|port| port.parse().ok()).unwrap_or(4444);
     let host = args.get(1).cloned().unwrap_or("127.0.0.1".to_owned());
     let result = actix::System::new().block_on(converse(host, port, json));
     let status = match result {
@@ -44,21 +41,12 @@ async fn converse(host: String, port: u16, json: bool) -> Result<(), ClientError
         Box::new(ClientTranscript::new(PROGRAM, false))
     };
     let out = stdio::stdout().map_err(|_| ClientError::ConsoleGone)?;
-    let outputs = Outputs {
-        renderer,
-        out: Box::new(out),
-        err: Box::new(io::stderr()),
-    };
+    let outputs = Outputs { renderer, out: Box::new(out), err: Box::new(io::stderr()) };
     let console = Console::start(outputs).recipient();
     let mut signals = StopSignals::new().map_err(ClientError::Input)?;
-    let client = Client {
-        host,
-        port,
-        console,
-    };
+    let client = Client { host, port, console };
     let stop = async move {
         signals.next().await;
-        Stop::Orderly
     };
     client.converse(Stdin::open, stop).await
 }

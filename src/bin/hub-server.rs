@@ -19,21 +19,15 @@ fn main() -> ExitCode {
     while let Some(arg) = args.next() {
         match &arg[..] {
             "--bind" => {
-                config.server.bind = args
-                    .next()
-                    .unwrap_or_default()
-                    .parse()
-                    .unwrap_or(config.server.bind)
+                config.server.bind =
+                    args.next().unwrap_or_default().parse().unwrap_or(config.server.bind)
             }
             "--max-sessions" => {
                 config.server.max_sessions = args.next().unwrap_or_default().parse().unwrap_or(4)
             }
             "--format" => {
-                config.console.format = if args.next().as_deref() == Some("json") {
-                    Format::Json
-                } else {
-                    Format::Text
-                }
+                config.console.format =
+                    if args.next().as_deref() == Some("json") { Format::Json } else { Format::Text }
             }
             port => config.server.port = port.parse().unwrap_or(4444),
         }
@@ -51,20 +45,13 @@ fn serve(config: Config) -> ExitCode {
 
 async fn run(config: Config) -> Result<(), ServerError> {
     let renderer: Box<dyn Renderer> = match config.console.format {
-        Format::Text => Box::new(ServerTranscript {
-            program: PROGRAM,
-            at_terminal: false,
-        }),
+        Format::Text => Box::new(ServerTranscript { program: PROGRAM, at_terminal: false }),
         Format::Json => Box::new(Json { program: PROGRAM }),
     };
     let signals = StopSignals::new();
     let server = Server::bind(config)?;
     let out = stdio::stdout().map_err(|_| ServerError::ConsoleGone)?;
-    let outputs = Outputs {
-        renderer,
-        out: Box::new(out),
-        err: Box::new(io::stderr()),
-    };
+    let outputs = Outputs { renderer, out: Box::new(out), err: Box::new(io::stderr()) };
     let server = server.console(outputs);
     let server = match Stdin::open() {
         Ok(stdin) => server.operator(stdin),

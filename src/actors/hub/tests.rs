@@ -24,11 +24,7 @@ struct Stage {
 fn stage(max_sessions: usize) -> Stage {
     let (print, console) = stub();
     let (hub, gone) = Hub::new(max_sessions, print);
-    Stage {
-        hub: hub.start(),
-        console,
-        gone,
-    }
+    Stage { hub: hub.start(), console, gone }
 }
 
 impl Stage {
@@ -36,10 +32,7 @@ impl Stage {
         let (deliver, delivered) = stub();
         let (close, closed) = stub();
         let session = SessionHandle { deliver, close };
-        let register = Register {
-            peer: peer(port),
-            session,
-        };
+        let register = Register { peer: peer(port), session };
         let answer = soon(self.hub.send(register)).await.unwrap();
         (answer, StubSession { delivered, closed })
     }
@@ -61,10 +54,7 @@ struct StubSession {
 }
 
 fn connected(port: u16, sessions: usize) -> Event {
-    Event::Connected {
-        peer: peer(port),
-        sessions,
-    }
+    Event::Connected { peer: peer(port), sessions }
 }
 
 #[actix::test]
@@ -72,22 +62,8 @@ async fn admits_up_to_the_limit_and_refuses_the_next_with_a_reason() {
     let mut stage = stage(2);
     let (first, _one) = stage.register(1).await;
     let (second, _two) = stage.register(2).await;
-    assert_eq!(
-        first,
-        Ok(Admission {
-            id: SessionId(0),
-            sessions: 1,
-            max_sessions: 2
-        })
-    );
-    assert_eq!(
-        second,
-        Ok(Admission {
-            id: SessionId(1),
-            sessions: 2,
-            max_sessions: 2
-        })
-    );
+    assert_eq!(first, Ok(Admission { id: SessionId(0), sessions: 1, max_sessions: 2 }));
+    assert_eq!(second, Ok(Admission { id: SessionId(1), sessions: 2, max_sessions: 2 }));
     let (third, _three) = stage.register(3).await;
     assert_eq!(third, Err(Refused::Full));
     let rejected = Event::Rejected { peer: peer(3) };
@@ -100,26 +76,10 @@ async fn a_place_given_back_can_be_taken_again() {
     let mut stage = stage(1);
     let (first, _one) = stage.register(1).await;
     let id = first.unwrap().id;
-    soon(stage.hub.send(Deregister {
-        id,
-        reason: CloseReason::Left,
-    }))
-    .await
-    .unwrap();
+    soon(stage.hub.send(Deregister { id, reason: CloseReason::Left })).await.unwrap();
     let (second, _two) = stage.register(2).await;
-    assert_eq!(
-        second,
-        Ok(Admission {
-            id: SessionId(1),
-            sessions: 1,
-            max_sessions: 1
-        })
-    );
-    let left = Event::Disconnected {
-        peer: peer(1),
-        reason: CloseReason::Left,
-        sessions: 0,
-    };
+    assert_eq!(second, Ok(Admission { id: SessionId(1), sessions: 1, max_sessions: 1 }));
+    let left = Event::Disconnected { peer: peer(1), reason: CloseReason::Left, sessions: 0 };
     let printed = stage.printed_until(connected(2, 1)).await;
     assert_eq!(printed, [connected(1, 1), left, connected(2, 1)]);
 }
@@ -130,10 +90,7 @@ async fn giving_a_place_back_twice_frees_it_once() {
     let (first, _one) = stage.register(1).await;
     let (_, _two) = stage.register(2).await;
     for _ in 0..2 {
-        let deregister = Deregister {
-            id: first.unwrap().id,
-            reason: CloseReason::Left,
-        };
+        let deregister = Deregister { id: first.unwrap().id, reason: CloseReason::Left };
         soon(stage.hub.send(deregister)).await.unwrap();
     }
     let (third, _three) = stage.register(3).await;
@@ -149,10 +106,7 @@ async fn relays_to_every_session_and_answers_when_all_have_taken_it() {
     let (_, mut two) = stage.register(2).await;
     let lines = Lines::one("I have 2 clients");
     let mut relayed = Box::pin(stage.hub.send(Broadcast(lines.clone())));
-    let event = Event::Broadcast {
-        lines: lines.clone(),
-        sessions: 2,
-    };
+    let event = Event::Broadcast { lines: lines.clone(), sessions: 2 };
     let waiting = async {
         assert_eq!(one.delivered.answer(()).await.0, lines);
         stage.printed_until(event).await;
@@ -179,30 +133,17 @@ async fn a_session_that_has_gone_is_not_waited_for() {
     let (_, two) = stage.register(2).await;
     drop(two);
     let id = first.unwrap().id;
-    soon(stage.hub.send(Deregister {
-        id,
-        reason: CloseReason::Lost,
-    }))
-    .await
-    .unwrap();
+    soon(stage.hub.send(Deregister { id, reason: CloseReason::Lost })).await.unwrap();
     let lines = Lines::one("who is there?");
     let _relayed = stage.hub.send(Broadcast(lines.clone()));
-    stage
-        .printed_until(Event::Broadcast { lines, sessions: 1 })
-        .await;
-    assert!(
-        one.delivered.is_empty().await,
-        "a deregistered session gets nothing"
-    );
+    stage.printed_until(Event::Broadcast { lines, sessions: 1 }).await;
+    assert!(one.delivered.is_empty().await, "a deregistered session gets nothing");
 }
 
 #[actix::test]
 async fn what_was_received_is_answered_when_the_console_has_taken_it() {
     let mut stage = stage(1);
-    let received = Received {
-        peer: peer(1),
-        cut: Cut::Lines(Lines::one("racecar")),
-    };
+    let received = Received { peer: peer(1), cut: Cut::Lines(Lines::one("racecar")) };
     let mut answer = Box::pin(stage.hub.send(received));
     let (print, printed) = tokio::select! {
         asked = stage.console.next() => asked,
@@ -225,10 +166,7 @@ async fn what_happens_while_the_console_is_busy_goes_to_it_in_one_message() {
     for port in 2..50 {
         let _ = stage.register(port).await;
     }
-    assert!(
-        stage.console.is_empty().await,
-        "two messages at once are enough"
-    );
+    assert!(stage.console.is_empty().await, "two messages at once are enough");
     first.1.send(Ok(())).unwrap();
     let third = stage.console.answer(Ok(())).await;
     assert_eq!(third.0.len(), 48);
@@ -245,10 +183,7 @@ async fn newcomers_wait_when_too_much_waits_for_the_console() {
         let (deliver, _) = stub();
         let (close, _) = stub();
         let session = SessionHandle { deliver, close };
-        let register = stage.hub.send(Register {
-            peer: peer(port),
-            session,
-        });
+        let register = stage.hub.send(Register { peer: peer(port), session });
         waiting.push(Box::pin(register));
         settle().await;
         let waker = std::task::Waker::noop();
@@ -258,15 +193,8 @@ async fn newcomers_wait_when_too_much_waits_for_the_console() {
             break;
         }
     }
-    assert!(
-        (EVENTS..=EVENTS + 3).contains(&answered),
-        "{answered} did not wait"
-    );
-    stage
-        .printed_until(Event::Rejected {
-            peer: peer(answered as u16 + 1),
-        })
-        .await;
+    assert!((EVENTS..=EVENTS + 3).contains(&answered), "{answered} did not wait");
+    stage.printed_until(Event::Rejected { peer: peer(answered as u16 + 1) }).await;
     let last = waiting.pop().unwrap();
     assert!(matches!(soon(last).await, Ok(Err(Refused::Full))));
 }
@@ -274,20 +202,11 @@ async fn newcomers_wait_when_too_much_waits_for_the_console() {
 #[actix::test]
 async fn the_server_is_told_when_the_console_has_failed() {
     let mut stage = stage(1);
-    let received = Received {
-        peer: peer(1),
-        cut: Cut::Discarded(70_000),
-    };
+    let received = Received { peer: peer(1), cut: Cut::Discarded(70_000) };
     let answer = stage.hub.send(received);
     let (print, printed) = stage.console.next().await;
-    let discarded = Event::Discarded {
-        peer: peer(1),
-        bytes: 70_000,
-    };
-    assert_eq!(
-        print.0.first().map(|stamped| &stamped.event),
-        Some(&discarded)
-    );
+    let discarded = Event::Discarded { peer: peer(1), bytes: 70_000 };
+    assert_eq!(print.0.first().map(|stamped| &stamped.event), Some(&discarded));
     printed.send(Err(Untaken)).unwrap();
     assert_eq!(soon(answer).await, Ok(Err(Untaken)));
     assert!(soon(stage.gone).await.is_err());
@@ -304,18 +223,9 @@ async fn drains_by_closing_every_session_and_says_stopped_last() {
     assert_eq!(stage.register(2).await.0, Err(Refused::Stopping));
     assert!(!drained.is_finished());
     let id = first.unwrap().id;
-    soon(stage.hub.send(Deregister {
-        id,
-        reason: CloseReason::Shutdown,
-    }))
-    .await
-    .unwrap();
+    soon(stage.hub.send(Deregister { id, reason: CloseReason::Shutdown })).await.unwrap();
     let printed = stage.printed_until(Event::Stopped).await;
-    let gone = Event::Disconnected {
-        peer: peer(1),
-        reason: CloseReason::Shutdown,
-        sessions: 0,
-    };
+    let gone = Event::Disconnected { peer: peer(1), reason: CloseReason::Shutdown, sessions: 0 };
     assert_eq!(printed, [connected(1, 1), gone, Event::Stopped]);
     assert_eq!(soon(drained).await.unwrap(), Ok::<_, MailboxError>(Ok(())));
 }
@@ -374,18 +284,11 @@ async fn a_session_that_panics_costs_one_client_and_gives_its_place_back() {
     };
     let (ours, _theirs) = tokio::io::duplex(1000);
     Session::new(Panicking(ours), peer(2), std::sync::Arc::new(setup), None).start();
-    let lost = Event::Disconnected {
-        peer: peer(2),
-        reason: CloseReason::Lost,
-        sessions: 1,
-    };
+    let lost = Event::Disconnected { peer: peer(2), reason: CloseReason::Lost, sessions: 1 };
     let printed = stage.printed_until(lost.clone()).await;
     assert_eq!(printed, [connected(1, 1), connected(2, 2), lost]);
     let (again, _three) = stage.register(3).await;
     assert_eq!(again.map(|admission| admission.sessions), Ok(2));
     let _relayed = stage.hub.send(Broadcast(Lines::one("still there?")));
-    assert_eq!(
-        healthy.delivered.answer(()).await.0,
-        Lines::one("still there?")
-    );
+    assert_eq!(healthy.delivered.answer(()).await.0, Lines::one("still there?"));
 }

@@ -26,11 +26,7 @@ fn scene(edit: impl FnOnce(&mut Setup)) -> Scene {
     let (received, receives) = stub();
     let (deregister, deregisters) = stub();
     let mut setup = Setup {
-        hub: HubHandle {
-            register,
-            received,
-            deregister,
-        },
+        hub: HubHandle { register, received, deregister },
         max_line: 40,
         outbox: 300,
         stall: Duration::from_secs(10),
@@ -41,23 +37,13 @@ fn scene(edit: impl FnOnce(&mut Setup)) -> Scene {
     edit(&mut setup);
     let (ours, theirs) = duplex(PIPE);
     let session = Session::new(ours, peer(1), Arc::new(setup), None).start();
-    Scene {
-        session,
-        theirs,
-        register: registers,
-        received: receives,
-        deregister: deregisters,
-    }
+    Scene { session, theirs, register: registers, received: receives, deregister: deregisters }
 }
 
 /// A scene in which the session has been admitted and greeted.
 async fn open(edit: impl FnOnce(&mut Setup)) -> Scene {
     let mut scene = scene(edit);
-    let admission = Admission {
-        id: SessionId(7),
-        sessions: 3,
-        max_sessions: 4,
-    };
+    let admission = Admission { id: SessionId(7), sessions: 3, max_sessions: 4 };
     scene.register.answer(Ok(admission)).await;
     assert_eq!(scene.read(33).await, "220 linehub ready: client 3 of 4\n");
     scene
@@ -106,11 +92,7 @@ async fn registers_before_anything_else_and_greets_with_its_count() {
     let (register, answer) = scene.register.next().await;
     assert_eq!(register.peer, peer(1));
     assert!(scene.received.is_empty().await);
-    let admission = Admission {
-        id: SessionId(0),
-        sessions: 1,
-        max_sessions: 4,
-    };
+    let admission = Admission { id: SessionId(0), sessions: 1, max_sessions: 4 };
     answer.send(Ok(admission)).unwrap();
     assert_eq!(scene.read(33).await, "220 linehub ready: client 1 of 4\n");
     assert_eq!(scene.received.next().await.0.cut, lines("ylrae"));
@@ -123,10 +105,7 @@ async fn reverses_and_forwards_in_order_one_batch_at_a_time() {
     let (received, answer) = scene.received.next().await;
     assert_eq!((received.peer, received.cut), (peer(1), lines("eno\nowt")));
     scene.write("ree\n").await;
-    assert!(
-        scene.received.is_empty().await,
-        "the first batch has not been taken"
-    );
+    assert!(scene.received.is_empty().await, "the first batch has not been taken");
     answer.send(Ok(())).unwrap();
     assert_eq!(scene.received.answer(Ok(())).await.cut, lines("eerht"));
 }
@@ -146,15 +125,9 @@ async fn a_half_close_takes_the_last_line_gives_the_place_back_and_then_closes()
     scene.theirs.shutdown().await.unwrap();
     assert_eq!(scene.received.answer(Ok(())).await.cut, lines("tsal"));
     let (deregister, answer) = scene.deregister.next().await;
-    assert_eq!(
-        (deregister.id, deregister.reason),
-        (SessionId(7), CloseReason::Left)
-    );
+    assert_eq!((deregister.id, deregister.reason), (SessionId(7), CloseReason::Left));
     let mut close = Box::pin(scene.theirs.read_u8());
-    assert!(
-        Scene::waits(&mut close).await,
-        "it closed before the place was free"
-    );
+    assert!(Scene::waits(&mut close).await, "it closed before the place was free");
     answer.send(()).unwrap();
     assert!(soon(close).await.is_err());
 }
@@ -177,10 +150,7 @@ async fn a_refusal_is_written_whole_though_the_peer_has_sent_data_already() {
     let mut scene = scene(|_| ());
     scene.write("I am\nso eager").await;
     scene.register.answer(Err(Refused::Full)).await;
-    assert_eq!(
-        scene.read_to_end().await,
-        "421 Server rejected due to too many clients\n"
-    );
+    assert_eq!(scene.read_to_end().await, "421 Server rejected due to too many clients\n");
     assert!(scene.received.is_empty().await);
     assert!(scene.deregister.is_empty().await);
 }
@@ -202,18 +172,13 @@ async fn a_refused_peer_may_linger_for_a_moment_and_no_longer() {
 async fn refused_peers_linger_in_limited_number() {
     let mut scene = scene(|setup| setup.lingering = Arc::new(Semaphore::new(0)));
     scene.register.answer(Err(Refused::Full)).await;
-    assert_eq!(
-        scene.read_to_end().await,
-        "421 Server rejected due to too many clients\n"
-    );
+    assert_eq!(scene.read_to_end().await, "421 Server rejected due to too many clients\n");
     let gone = async {
         while scene.session.connected() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(REFUSAL_LINGER / 2, gone)
-        .await
-        .expect("it does not linger");
+    tokio::time::timeout(REFUSAL_LINGER / 2, gone).await.expect("it does not linger");
 }
 
 #[actix::test]
@@ -242,10 +207,7 @@ async fn a_peer_without_room_for_too_long_is_let_go_as_stalled() {
     assert!(Scene::waits(&mut second).await, "nine seconds are not ten");
     tokio::time::advance(Duration::from_secs(2)).await;
     assert!(soon(second).await, "the Hub is not held up any longer");
-    assert_eq!(
-        scene.deregister.answer(()).await.reason,
-        CloseReason::Stalled
-    );
+    assert_eq!(scene.deregister.answer(()).await.reason, CloseReason::Stalled);
 }
 
 #[actix::test]
@@ -256,10 +218,7 @@ async fn a_leaving_peer_that_does_not_read_is_let_go_as_stalled() {
     scene.theirs.shutdown().await.unwrap();
     settle().await;
     tokio::time::advance(Duration::from_secs(11)).await;
-    assert_eq!(
-        scene.deregister.answer(()).await.reason,
-        CloseReason::Stalled
-    );
+    assert_eq!(scene.deregister.answer(()).await.reason, CloseReason::Stalled);
 }
 
 #[actix::test]
@@ -271,6 +230,10 @@ async fn a_silent_peer_is_let_go_if_silence_has_a_limit() {
     scene.received.answer(Ok(())).await;
     tokio::time::advance(Duration::from_secs(50)).await;
     assert!(scene.deregister.is_empty().await);
+    scene.write("not even a li").await;
+    settle().await;
+    tokio::time::advance(Duration::from_secs(50)).await;
+    assert!(scene.deregister.is_empty().await, "half a line is not silence");
     tokio::time::advance(Duration::from_secs(11)).await;
     assert_eq!(scene.deregister.answer(()).await.reason, CloseReason::Idle);
     assert_eq!(scene.read_to_end().await, "");
@@ -298,14 +261,8 @@ async fn when_the_server_stops_it_takes_what_has_arrived_flushes_and_closes() {
     assert_eq!(scene.received.answer(Ok(())).await.cut, lines("devirra"));
     assert_eq!(scene.read_to_end().await, format!("{long}\n"));
     scene.write("in the last moment\n").await;
-    assert_eq!(
-        scene.received.answer(Ok(())).await.cut,
-        lines("tnemom tsal eht ni")
-    );
-    assert_eq!(
-        scene.deregister.answer(()).await.reason,
-        CloseReason::Shutdown
-    );
+    assert_eq!(scene.received.answer(Ok(())).await.cut, lines("tnemom tsal eht ni"));
+    assert_eq!(scene.deregister.answer(()).await.reason, CloseReason::Shutdown);
 }
 
 #[actix::test]
@@ -318,10 +275,7 @@ async fn when_the_time_to_stop_is_over_it_ends_whatever_waits() {
     tokio::time::advance(Duration::from_secs(4)).await;
     assert!(scene.deregister.is_empty().await);
     tokio::time::advance(Duration::from_secs(2)).await;
-    assert_eq!(
-        scene.deregister.answer(()).await.reason,
-        CloseReason::Shutdown
-    );
+    assert_eq!(scene.deregister.answer(()).await.reason, CloseReason::Shutdown);
 }
 
 #[actix::test]
@@ -329,8 +283,5 @@ async fn lines_that_were_not_taken_end_the_session() {
     let mut scene = open(|_| ()).await;
     scene.write("one\ntwo\n").await;
     scene.received.answer(Err(Untaken)).await;
-    assert_eq!(
-        scene.deregister.answer(()).await.reason,
-        CloseReason::Shutdown
-    );
+    assert_eq!(scene.deregister.answer(()).await.reason, CloseReason::Shutdown);
 }

@@ -18,23 +18,14 @@ fn scene() -> Scene {
     let (report, reports) = stub();
     let (input, ours) = duplex(100_000);
     let (reader, ended) = StdinReader::new(ours, 20, 1000, RelayHandle { broadcast, report });
-    Scene {
-        reader: reader.start(),
-        input,
-        broadcast: broadcasts,
-        report: reports,
-        ended,
-    }
+    Scene { reader: reader.start(), input, broadcast: broadcasts, report: reports, ended }
 }
 
 #[actix::test]
 async fn lines_that_wait_together_are_relayed_together() {
     let mut scene = scene();
     scene.input.write_all(b"one\ntwo\nthr").await.unwrap();
-    assert_eq!(
-        scene.broadcast.answer(Ok(())).await.0,
-        Lines::one("one\ntwo")
-    );
+    assert_eq!(scene.broadcast.answer(Ok(())).await.0, Lines::one("one\ntwo"));
     scene.input.write_all(b"ee\n").await.unwrap();
     assert_eq!(scene.broadcast.answer(Ok(())).await.0, Lines::one("three"));
 }
@@ -42,11 +33,7 @@ async fn lines_that_wait_together_are_relayed_together() {
 #[actix::test]
 async fn a_batch_is_no_larger_than_an_outbox() {
     let mut scene = scene();
-    scene
-        .input
-        .write_all("0123456789\n".repeat(200).as_bytes())
-        .await
-        .unwrap();
+    scene.input.write_all("0123456789\n".repeat(200).as_bytes()).await.unwrap();
     let mut lines = 0;
     while lines < 200 {
         let Broadcast(batch) = scene.broadcast.answer(Ok(())).await;
@@ -86,10 +73,7 @@ async fn a_line_that_is_too_long_is_reported_and_not_relayed() {
     scene.input.write_all(text.as_bytes()).await.unwrap();
     assert_eq!(scene.broadcast.answer(Ok(())).await.0, Lines::one("ok"));
     let Report(sentence) = scene.report.answer(()).await;
-    assert!(
-        sentence.starts_with("a line of 21 bytes was not sent"),
-        "{sentence}"
-    );
+    assert!(sentence.starts_with("a line of 21 bytes was not sent"), "{sentence}");
 }
 
 #[actix::test]
@@ -112,9 +96,6 @@ async fn told_to_finish_it_relays_what_it_has_read_and_reads_no_more() {
 async fn ends_when_the_console_has_gone() {
     let mut scene = scene();
     scene.input.write_all(b"one\n").await.unwrap();
-    scene
-        .broadcast
-        .answer(Err(crate::actors::messages::Untaken))
-        .await;
+    scene.broadcast.answer(Err(crate::actors::messages::Untaken)).await;
     assert!(soon(scene.ended).await.is_err());
 }
