@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -96,17 +96,7 @@ impl Contender {
         let child = Arc::new(Mutex::new(child));
         let running = watch(kind, Arc::clone(&child));
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        Ok((
-            Self {
-                kind,
-                address,
-                child,
-                pid,
-                _running: running,
-                _config: config,
-            },
-            pipes,
-        ))
+        Ok((Self { kind, address, child, pid, _running: running, _config: config }, pipes))
     }
 
     /// Whether the server tells a client that it has been accepted.
@@ -122,6 +112,11 @@ impl Contender {
     /// The memory that the server holds, in bytes.
     pub(crate) fn memory(&self) -> Result<u64> {
         process::memory(self.pid)
+    }
+
+    /// How the server has ended by itself, if it has.
+    pub(crate) fn exit(&self) -> Result<Option<ExitStatus>> {
+        Ok(self.child.lock().unwrap_or_else(PoisonError::into_inner).try_wait()?)
     }
 
     /// Ends the server. Whoever waits for it wakes with an error.
@@ -157,9 +152,7 @@ fn watch(kind: Kind, child: Arc<Mutex<Child>>) -> Sender<()> {
 /// A port that was free a moment ago. ncat cannot be asked which port it took, and a server whose
 /// stdout is /dev/null cannot say so; thus all of them are told.
 fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
-        .local_addr()?
-        .port())
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 fn config_with_workers(count: u32) -> Result<NamedTempFile> {
@@ -180,13 +173,7 @@ fn command(kind: Kind, way: Way, clients: usize, port: u16) -> Result<Command> {
             command.arg(this).args(["--raw", way, &port])
         }
         Kind::Hub | Kind::HubWorkers(_) => {
-            for key in [
-                "HUB_CONFIG",
-                "HUB_PORT",
-                "HUB_BIND",
-                "HUB_MAX_SESSIONS",
-                "HUB_FORMAT",
-            ] {
+            for key in ["HUB_CONFIG", "HUB_PORT", "HUB_BIND", "HUB_MAX_SESSIONS", "HUB_FORMAT"] {
                 command.env_remove(key);
             }
             command.arg(env!("CARGO_BIN_EXE_hub-server")).args([
@@ -205,9 +192,6 @@ fn command(kind: Kind, way: Way, clients: usize, port: u16) -> Result<Command> {
 /// Whether ncat is installed.
 pub(crate) fn has_ncat() -> bool {
     let mut command = Command::new("ncat");
-    command
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }

@@ -95,11 +95,7 @@ impl Receivers {
         for (token, socket) in sockets.iter().enumerate() {
             poll.add(socket, token, EventFlags::IN)?;
         }
-        Ok(Self {
-            received: vec![0; sockets.len()],
-            sockets,
-            poll,
-        })
+        Ok(Self { received: vec![0; sockets.len()], sockets, poll })
     }
 
     /// Reads until everything has come that was published; gives the moment of the last read.
@@ -131,17 +127,12 @@ impl Receivers {
 
     /// Whether everyone got everything once; the sum of it.
     fn check(&self, published: u64) -> Result<u64> {
-        match self
-            .received
-            .iter()
-            .position(|&received| received != published)
-        {
+        match self.received.iter().position(|&received| received != published) {
             None => Ok(self.received.iter().sum()),
-            Some(client) => Err(format!(
-                "client {client} got {} of {published} bytes",
-                self.received[client]
-            )
-            .into()),
+            Some(client) => {
+                Err(format!("client {client} got {} of {published} bytes", self.received[client])
+                    .into())
+            }
         }
     }
 }

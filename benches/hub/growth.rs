@@ -13,7 +13,7 @@ const CLIENTS: [usize; 5] = [1, 10, 100, 1000, 10_000];
 
 /// What the figures of the two pieces of work are, in the order they are sampled.
 const CPU_PER_DELIVERY: usize = 1;
-const BYTES_EACH: usize = 1;
+const BYTES_EACH: usize = 2;
 
 /// Prints the table and, if a path is given, draws it.
 pub(crate) fn run(
@@ -22,11 +22,8 @@ pub(crate) fn run(
     duration: Duration,
     svg: Option<&Path>,
 ) -> Result<()> {
-    let contenders: Vec<Kind> = contenders
-        .iter()
-        .copied()
-        .filter(|&kind| kind != Kind::Ncat)
-        .collect();
+    let contenders: Vec<Kind> =
+        contenders.iter().copied().filter(|&kind| kind != Kind::Ncat).collect();
     let mut cpu = Series::of_each(&contenders);
     let mut bytes = Series::of_each(&contenders);
     table::print_growth_head(&contenders);
@@ -36,9 +33,7 @@ pub(crate) fn run(
         let idle = Work::Connections { count: clients };
         let sessions = Measured::take(idle, &contenders, rounds, duration);
         for (at, &kind) in contenders.iter().enumerate() {
-            let nanoseconds = deliveries
-                .median(kind, CPU_PER_DELIVERY)
-                .map(|micros| micros * 1e3);
+            let nanoseconds = deliveries.median(kind, CPU_PER_DELIVERY).map(|micros| micros * 1e3);
             cpu[at].push(clients, nanoseconds);
             bytes[at].push(clients, sessions.median(kind, BYTES_EACH));
         }
@@ -50,16 +45,8 @@ pub(crate) fn run(
     }
     if let Some(path) = svg {
         let panels = [
-            Panel {
-                title: "Server CPU per delivery of 64 bytes",
-                unit: "ns",
-                series: cpu,
-            },
-            Panel {
-                title: "Server memory per idle session",
-                unit: "bytes",
-                series: bytes,
-            },
+            Panel { title: "Server CPU per delivery of 64 bytes", unit: "ns", series: cpu },
+            Panel { title: "Server memory per idle session", unit: "bytes", series: bytes },
         ];
         std::fs::write(path, plot::draw("clients", &panels))?;
         println!("\nDrawn into {}", path.display());

@@ -42,9 +42,7 @@ pub(crate) fn run(kind: Kind, clients: usize, line: usize, duration: Duration) -
         let reader = scope.spawn(|| count_lines(stdout, clients, ready, &printed));
         let run = || -> Result<_> {
             let mut senders = Senders::connect(&contender, clients)?;
-            all_ready
-                .recv()
-                .map_err(|_| "the server closed its stdout")?;
+            all_ready.recv().map_err(|_| "the server closed its stdout")?;
 
             let cpu_before = contender.cpu_time()?;
             let own_before = process::own_cpu_time();
@@ -59,10 +57,12 @@ pub(crate) fn run(kind: Kind, clients: usize, line: usize, duration: Duration) -
             let elapsed = start.elapsed();
             let cpu = contender.cpu_time()?.saturating_sub(cpu_before);
             let sender_cpu = process::own_cpu_time().saturating_sub(own_before);
+            // Before the clients leave, so that it does not print that they did.
+            contender.kill();
             Ok((sent, elapsed, cpu, sender_cpu))
         };
         let outcome = run();
-        // This ends the reader.
+        // This ends the reader, if the run has failed.
         contender.kill();
         let reader_cpu = reader.join().map_err(|_| "the reader panicked")?;
         let (sent, elapsed, cpu, sender_cpu) = outcome?;

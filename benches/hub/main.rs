@@ -46,10 +46,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 const BLOCK: usize = 64 * 1024;
 
 #[derive(Parser)]
-#[command(
-    name = "cargo bench --bench hub --",
-    about = "Measures hub-server beside raw and ncat"
-)]
+#[command(name = "cargo bench --bench hub --", about = "Measures hub-server beside raw and ncat")]
 struct Arguments {
     /// What to measure [default: all of it]
     #[arg(value_enum)]
@@ -114,10 +111,8 @@ fn measure(arguments: &Arguments) -> Result<()> {
     };
     for &group in groups {
         if group == Group::Growth {
-            let contenders: Vec<Kind> = [Kind::Hub, Kind::Raw]
-                .into_iter()
-                .filter(takes_part)
-                .collect();
+            let contenders: Vec<Kind> =
+                [Kind::Hub, Kind::Raw].into_iter().filter(takes_part).collect();
             growth::run(&contenders, rounds, duration, arguments.svg.as_deref())?;
             continue;
         }

@@ -22,22 +22,18 @@ pub(crate) struct Series {
 
 impl Series {
     pub(crate) fn of_each(contenders: &[Kind]) -> Vec<Self> {
-        let series = contenders.iter().map(|kind| Self {
-            name: kind.to_string(),
-            points: vec![],
-        });
+        let series = contenders.iter().map(|kind| Self { name: kind.to_string(), points: vec![] });
         series.collect()
     }
 
+    /// A figure below one, such as the memory of a session that fitted into what was there, has no
+    /// place on a logarithmic axis and is left out.
     pub(crate) fn push(&mut self, clients: usize, value: Option<f64>) {
-        self.points.extend(value.map(|value| (clients, value)));
+        self.points.extend(value.filter(|value| *value >= 1.0).map(|value| (clients, value)));
     }
 
     pub(crate) fn at(&self, clients: usize) -> Option<f64> {
-        self.points
-            .iter()
-            .find(|(at, _)| *at == clients)
-            .map(|(_, value)| *value)
+        self.points.iter().find(|(at, _)| *at == clients).map(|(_, value)| *value)
     }
 }
 
@@ -76,11 +72,7 @@ impl Panel {
             self.title, self.unit
         );
         let points = || self.series.iter().flat_map(|series| &series.points);
-        let x = Axis::over(
-            points().map(|(clients, _)| *clients as f64),
-            LEFT,
-            WIDTH - RIGHT,
-        );
+        let x = Axis::over(points().map(|(clients, _)| *clients as f64), LEFT, WIDTH - RIGHT);
         let y = Axis::over(points().map(|(_, value)| *value), HEIGHT - BOTTOM, TOP);
         for tick in x.ticks() {
             let (at, low) = (x.place(tick), HEIGHT - BOTTOM);
@@ -117,14 +109,9 @@ impl Panel {
 
 impl Series {
     fn draw(&self, (colour, dash): &(&str, &str), x: &Axis, y: &Axis, svg: &mut String) {
-        let places = self
-            .points
-            .iter()
-            .map(|(clients, value)| (x.place(*clients as f64), y.place(*value)));
-        let path: Vec<String> = places
-            .clone()
-            .map(|(x, y)| format!("{x:.1},{y:.1}"))
-            .collect();
+        let places =
+            self.points.iter().map(|(clients, value)| (x.place(*clients as f64), y.place(*value)));
+        let path: Vec<String> = places.clone().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
         let _ = writeln!(
             svg,
             "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\" \
@@ -171,26 +158,15 @@ struct Axis {
 
 impl Axis {
     fn over(values: impl Iterator<Item = f64>, from: f64, to: f64) -> Self {
-        // A logarithm has no place for nought: below 1 there is nothing to see here.
-        let logs = values.map(|value| value.max(1.0).log10());
-        let (low, high) = logs.fold((f64::MAX, f64::MIN), |(low, high), log| {
-            (low.min(log), high.max(log))
-        });
-        let (low, high) = if low > high {
-            (0.0, 1.0)
-        } else {
-            (low.floor(), high.ceil())
-        };
-        Self {
-            low,
-            high: high.max(low + 1.0),
-            from,
-            to,
-        }
+        let logs = values.map(f64::log10);
+        let (low, high) =
+            logs.fold((f64::MAX, f64::MIN), |(low, high), log| (low.min(log), high.max(log)));
+        let (low, high) = if low > high { (0.0, 1.0) } else { (low.floor(), high.ceil()) };
+        Self { low, high: high.max(low + 1.0), from, to }
     }
 
     fn place(&self, value: f64) -> f64 {
-        let share = (value.max(1.0).log10() - self.low) / (self.high - self.low);
+        let share = (value.log10() - self.low) / (self.high - self.low);
         self.from + (self.to - self.from) * share
     }
 

@@ -20,10 +20,7 @@ pub(crate) struct Poll {
 impl Poll {
     pub(crate) fn new() -> Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
-        Ok(Self {
-            epoll,
-            events: Vec::with_capacity(EVENTS_PER_WAIT),
-        })
+        Ok(Self { epoll, events: Vec::with_capacity(EVENTS_PER_WAIT) })
     }
 
     /// Has `wait` give `token` whenever the descriptor is ready.
@@ -39,11 +36,7 @@ impl Poll {
     /// Waits until a descriptor is ready, or for `limit`; gives the tokens of the ready ones.
     pub(crate) fn wait(&mut self, limit: Option<Duration>) -> Result<impl Iterator<Item = usize>> {
         let limit = limit.map(Timespec::try_from).transpose()?;
-        match epoll::wait(
-            &self.epoll,
-            spare_capacity(&mut self.events),
-            limit.as_ref(),
-        ) {
+        match epoll::wait(&self.epoll, spare_capacity(&mut self.events), limit.as_ref()) {
             // A signal that was for somebody else; the caller waits again anyway.
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),

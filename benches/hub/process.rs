@@ -32,19 +32,15 @@ pub(crate) fn cpu_time(pid: u32) -> Result<Duration> {
 pub(crate) fn memory(pid: u32) -> Result<u64> {
     let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
     let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
-    let kib = line
-        .and_then(|line| line.split_whitespace().next())
-        .ok_or("no Pss for this process")?;
+    let kib =
+        line.and_then(|line| line.split_whitespace().next()).ok_or("no Pss for this process")?;
     Ok(kib.parse::<u64>()? * 1024)
 }
 
 /// The CPU time of the calling thread: what the load generators say about themselves.
 pub(crate) fn own_cpu_time() -> Duration {
     let time = rustix::time::clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(
-        time.tv_sec.unsigned_abs(),
-        u32::try_from(time.tv_nsec).unwrap_or_default(),
-    )
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
 }
 
 /// The soft limit of open descriptors that this process was started with, as text for `launch`.
@@ -53,18 +49,8 @@ static SHELLS_LIMIT: OnceLock<String> = OnceLock::new();
 /// Raises the soft limit of open descriptors to the hard one.
 pub(crate) fn raise_descriptor_limit() -> Result<()> {
     let limit = rustix::process::getrlimit(Resource::Nofile);
-    SHELLS_LIMIT.get_or_init(|| {
-        limit
-            .current
-            .map_or_else(String::new, |soft| soft.to_string())
-    });
-    rustix::process::setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: limit.maximum,
-            ..limit
-        },
-    )?;
+    SHELLS_LIMIT.get_or_init(|| limit.current.map_or_else(String::new, |soft| soft.to_string()));
+    rustix::process::setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?;
     Ok(())
 }
 
@@ -81,13 +67,7 @@ pub(crate) fn descriptor_limit_of_the_shell() -> &'static str {
 pub(crate) fn launch(soft: &str, command: &[String]) -> Result<()> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     let limit = rustix::process::getrlimit(Resource::Nofile);
-    rustix::process::setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: soft.parse().ok(),
-            ..limit
-        },
-    )?;
+    rustix::process::setrlimit(Resource::Nofile, Rlimit { current: soft.parse().ok(), ..limit })?;
     let (program, arguments) = command.split_first().ok_or("nothing to launch")?;
     Err(Command::new(program).args(arguments).exec().into())
 }

@@ -74,12 +74,7 @@ impl FanOut {
         let input = Poll::new()?;
         input.add(&listener, LISTENER, EventFlags::IN)?;
         input.add(io::stdin(), STDIN, EventFlags::IN)?;
-        Ok(Self {
-            listener,
-            clients: Vec::new(),
-            input,
-            output: Poll::new()?,
-        })
+        Ok(Self { listener, clients: Vec::new(), input, output: Poll::new()? })
     }
 
     fn run(mut self) -> Result<()> {
@@ -88,11 +83,7 @@ impl FanOut {
             let ready: Vec<usize> = self.input.wait(None)?.collect();
             if ready.contains(&LISTENER) {
                 while let Some(socket) = accept(&self.listener, self.clients.len() + 1)? {
-                    self.clients.push(Receiver {
-                        socket,
-                        taken: 0,
-                        watched: false,
-                    });
+                    self.clients.push(Receiver { socket, taken: 0, watched: false });
                 }
             }
             if ready.contains(&STDIN) {
@@ -163,11 +154,7 @@ impl Ingest {
     fn new(listener: Socket) -> Result<Self> {
         let poll = Poll::new()?;
         poll.add(&listener, LISTENER, EventFlags::IN)?;
-        Ok(Self {
-            listener,
-            clients: Vec::new(),
-            poll,
-        })
+        Ok(Self { listener, clients: Vec::new(), poll })
     }
 
     fn run(mut self) -> Result<()> {
@@ -197,11 +184,7 @@ impl Ingest {
         while let Some(socket) = accept(&self.listener, self.clients.len() + 1)? {
             self.poll.add(&socket, self.clients.len(), EventFlags::IN)?;
             let prefix = format!("> [{}] Client message = ", socket.peer_addr()?);
-            self.clients.push(Sender {
-                socket,
-                prefix,
-                partial: Vec::new(),
-            });
+            self.clients.push(Sender { socket, prefix, partial: Vec::new() });
         }
         Ok(())
     }

@@ -16,10 +16,7 @@ pub(crate) struct Measured {
 impl Measured {
     /// Runs the rounds. A contender that fails says why on stderr and is left out.
     pub(crate) fn take(work: Work, contenders: &[Kind], rounds: usize, duration: Duration) -> Self {
-        let mut samples: Vec<_> = contenders
-            .iter()
-            .map(|&kind| (kind, Some(Vec::new())))
-            .collect();
+        let mut samples: Vec<_> = contenders.iter().map(|&kind| (kind, Some(Vec::new()))).collect();
         for _ in 0..rounds {
             for (kind, taken) in &mut samples {
                 let Some(so_far) = taken else { continue };
@@ -32,12 +29,8 @@ impl Measured {
                 }
             }
         }
-        let samples = samples
-            .into_iter()
-            .map(|(kind, taken)| (kind, taken.unwrap_or_default()));
-        Self {
-            samples: samples.collect(),
-        }
+        let samples = samples.into_iter().map(|(kind, taken)| (kind, taken.unwrap_or_default()));
+        Self { samples: samples.collect() }
     }
 
     fn of(&self, kind: Kind) -> &[Sample] {

@@ -14,30 +14,18 @@ pub(crate) fn print_head(contenders: &[Kind]) {
     let mut titles = vec![(String::from("work"), WHAT)];
     titles.extend(contenders.iter().map(|kind| (kind.to_string(), CELL)));
     if let [subject, others @ ..] = contenders {
-        titles.extend(
-            others
-                .iter()
-                .map(|other| (format!("{subject} / {other}"), RATIO)),
-        );
+        titles.extend(others.iter().map(|other| (format!("{subject} / {other}"), RATIO)));
     }
-    let titles: Vec<_> = titles
-        .into_iter()
-        .map(|(title, width)| format!("{title:width$}"))
-        .collect();
-    let rules: Vec<_> = titles
-        .iter()
-        .map(|title| "-".repeat(title.chars().count()))
-        .collect();
+    let titles: Vec<_> =
+        titles.into_iter().map(|(title, width)| format!("{title:width$}")).collect();
+    let rules: Vec<_> = titles.iter().map(|title| "-".repeat(title.chars().count())).collect();
     println!("\n| {} |\n|-{}-|", titles.join(" | "), rules.join("-|-"));
 }
 
 /// Prints a line for each figure of the row, and one with the generators' share of a CPU.
 pub(crate) fn print_row(row: &Row, contenders: &[Kind], measured: &Measured) {
     for (at, figure) in row.figures.iter().enumerate() {
-        let mut cells = vec![format!(
-            "{:WHAT$}",
-            what(row, figure, contenders, measured, at)
-        )];
+        let mut cells = vec![format!("{:WHAT$}", what(row, figure, contenders, measured, at))];
         for &kind in contenders {
             let value = measured.median(kind, at);
             let decimals = figure.decimals;
@@ -46,7 +34,9 @@ pub(crate) fn print_row(row: &Row, contenders: &[Kind], measured: &Measured) {
         if let [subject, others @ ..] = contenders {
             for &other in others {
                 let goal = figure.goals.iter().find(|goal| goal.against == Some(other));
-                let ratio = measured.ratio(*subject, other, at);
+                // What has a goal of its own needs no comparison.
+                let compared = figure.goals.iter().all(|goal| goal.against.is_some());
+                let ratio = compared.then(|| measured.ratio(*subject, other, at)).flatten();
                 cells.push(cell(ratio.map(|ratio| ratio_text(ratio, goal)), RATIO));
             }
         }
@@ -83,10 +73,8 @@ fn cell(text: Option<String>, width: usize) -> String {
 }
 
 fn print_load(contenders: &[Kind], measured: &Measured) {
-    let mut cells = vec![format!(
-        "{:WHAT$}",
-        "  CPU of the generators, towards + from the server, %"
-    )];
+    let mut cells =
+        vec![format!("{:WHAT$}", "  CPU of the generators, towards + from the server, %")];
     for &kind in contenders {
         let percent = |share: f64| format!("{:.0}", share * 100.0);
         let load = measured.load(kind);
@@ -100,22 +88,10 @@ fn print_load(contenders: &[Kind], measured: &Measured) {
 /// Prints the column titles of the growth table.
 pub(crate) fn print_growth_head(contenders: &[Kind]) {
     let mut titles = vec![String::from("clients")];
-    titles.extend(
-        contenders
-            .iter()
-            .map(|kind| format!("{kind}: CPU per delivery, ns")),
-    );
+    titles.extend(contenders.iter().map(|kind| format!("{kind}: CPU per delivery, ns")));
     titles.push(String::from("ratio"));
-    titles.extend(
-        contenders
-            .iter()
-            .map(|kind| format!("{kind}: bytes per session")),
-    );
-    println!(
-        "\n| {} |\n|{}",
-        titles.join(" | "),
-        "---:|".repeat(titles.len())
-    );
+    titles.extend(contenders.iter().map(|kind| format!("{kind}: bytes per session")));
+    println!("\n| {} |\n|{}", titles.join(" | "), "---:|".repeat(titles.len()));
 }
 
 /// Prints a line of the growth table.
