@@ -24,6 +24,7 @@
 pub mod console;
 pub mod hub;
 pub mod messages;
+mod poll_fn;
 pub mod session;
 pub mod stdin_reader;
 #[cfg(test)]

@@ -19,8 +19,8 @@ use std::{
 };
 
 use actix::{
-    Actor, ActorContext, ActorFuture, ActorFutureExt, ActorResponse, AsyncContext, Context,
-    Handler, Running, WrapFuture, dev::RecipientRequest,
+    Actor, ActorContext, ActorFutureExt, ActorResponse, AsyncContext, Context, Handler, Running,
+    WrapFuture, dev::RecipientRequest,
 };
 use bytes::Bytes;
 use tokio::{
@@ -31,9 +31,12 @@ use tokio::{
 };
 
 use crate::{
-    actors::messages::{
-        Admission, Close, Deliver, Deregister, HubHandle, Received, Refused, Register,
-        SessionHandle, SessionId,
+    actors::{
+        messages::{
+            Admission, Close, Deliver, Deregister, HubHandle, Received, Refused, Register,
+            SessionHandle, SessionId,
+        },
+        poll_fn::poll_fn,
     },
     event::CloseReason,
     line_reader::{Buffers, LineReader},
@@ -100,7 +103,7 @@ pub struct Session<S> {
     outbox: Outbox,
     /// What has no room in the outbox yet; the sender's drop is the Hub's answer.
     overflow: VecDeque<(Lines, oneshot::Sender<()>)>,
-    /// Whether a [`Flush`] is under way.
+    /// Whether [`Self::poll_flush`] is under way.
     flushing: bool,
     /// Whether writing has failed. What the peer sent before is taken all the same.
     broken: bool,
@@ -160,7 +163,7 @@ impl<S: Stream> Session<S> {
             self.heard = Some(Instant::now());
             self.watch_silence(idle, ctx);
         }
-        ctx.spawn(Reading);
+        ctx.spawn(poll_fn(Self::poll_reading));
     }
 
     fn refused(&mut self, ctx: &mut Context<Self>) {
@@ -174,8 +177,30 @@ impl<S: Stream> Session<S> {
             Err(_) => Duration::ZERO,
         };
         // In this order: the refusal is written first, however short the time is.
-        ctx.spawn(Refusing);
+        ctx.spawn(poll_fn(Self::poll_refusal));
         ctx.run_later(linger, |session, ctx| session.close(CloseReason::Left, ctx));
+    }
+
+    /// Writes the refusal, closes the sending side, and reads on until the peer has gone: closing
+    /// with unread input would reset the connection, and the reset could overtake the refusal.
+    fn poll_refusal(&mut self, ctx: &mut Context<Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
+        let _ = ready!(self.outbox.poll_write(&mut self.stream, cx));
+        ready!(self.poll_hang_up(ctx, cx));
+        let mut space = [MaybeUninit::uninit(); 16 * 1024];
+        loop {
+            let mut buffer = ReadBuf::uninit(&mut space);
+            let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer));
+            if read.is_err() || buffer.filled().is_empty() {
+                self.close(CloseReason::Left, ctx);
+                return Poll::Ready(());
+            }
+        }
+    }
+
+    /// Closes the sending side.
+    fn poll_hang_up(&mut self, _: &mut Context<Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
+        // Where this fails the connection is closed already.
+        Pin::new(&mut self.stream).poll_shutdown(cx).map(|_| ())
     }
 
     /// Reads and forwards, one batch at a time.
@@ -244,11 +269,12 @@ impl<S: Stream> Session<S> {
             Poll::Ready(result) => self.written(result, ctx),
             Poll::Pending => {
                 self.flushing = true;
-                ctx.spawn(Flush);
+                ctx.spawn(poll_fn(Self::poll_flush));
             }
         }
     }
 
+    /// Writes what waits for the peer.
     fn poll_flush(&mut self, ctx: &mut Context<Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
         loop {
             let result = self.outbox.poll_write(&mut self.stream, cx);
@@ -291,7 +317,7 @@ impl<S: Stream> Session<S> {
         if self.phase == Phase::Stopping && self.outbox.is_empty() {
             self.phase = Phase::Parting;
             self.heard = Some(Instant::now());
-            ctx.spawn(HangUp);
+            ctx.spawn(poll_fn(Self::poll_hang_up));
             self.watch_silence(LAST_LINES, ctx);
         }
     }
@@ -427,81 +453,6 @@ impl<S: Stream> Handler<Close> for Session<S> {
                 session.reset(CloseReason::Shutdown, ctx);
             }
         });
-    }
-}
-
-/// Reads from the peer until it leaves.
-struct Reading;
-
-impl<S: Stream> ActorFuture<Session<S>> for Reading {
-    type Output = ();
-
-    fn poll(
-        self: Pin<&mut Self>,
-        session: &mut Session<S>,
-        ctx: &mut Context<Session<S>>,
-        cx: &mut TaskContext<'_>,
-    ) -> Poll<()> {
-        session.poll_reading(ctx, cx)
-    }
-}
-
-/// Writes what waits for the peer.
-struct Flush;
-
-impl<S: Stream> ActorFuture<Session<S>> for Flush {
-    type Output = ();
-
-    fn poll(
-        self: Pin<&mut Self>,
-        session: &mut Session<S>,
-        ctx: &mut Context<Session<S>>,
-        cx: &mut TaskContext<'_>,
-    ) -> Poll<()> {
-        session.poll_flush(ctx, cx)
-    }
-}
-
-/// Closes the sending side.
-struct HangUp;
-
-impl<S: Stream> ActorFuture<Session<S>> for HangUp {
-    type Output = ();
-
-    fn poll(
-        self: Pin<&mut Self>,
-        session: &mut Session<S>,
-        _: &mut Context<Session<S>>,
-        cx: &mut TaskContext<'_>,
-    ) -> Poll<()> {
-        Pin::new(&mut session.stream).poll_shutdown(cx).map(|_| ())
-    }
-}
-
-/// Writes the refusal, closes the sending side, and reads on until the peer has gone: closing
-/// with unread input would reset the connection, and the reset could overtake the refusal.
-struct Refusing;
-
-impl<S: Stream> ActorFuture<Session<S>> for Refusing {
-    type Output = ();
-
-    fn poll(
-        self: Pin<&mut Self>,
-        session: &mut Session<S>,
-        ctx: &mut Context<Session<S>>,
-        cx: &mut TaskContext<'_>,
-    ) -> Poll<()> {
-        let _ = ready!(session.outbox.poll_write(&mut session.stream, cx));
-        let _ = ready!(Pin::new(&mut session.stream).poll_shutdown(cx));
-        let mut space = [MaybeUninit::uninit(); 16 * 1024];
-        loop {
-            let mut buffer = ReadBuf::uninit(&mut space);
-            let read = ready!(Pin::new(&mut session.stream).poll_read(cx, &mut buffer));
-            if read.is_err() || buffer.filled().is_empty() {
-                session.close(CloseReason::Left, ctx);
-                return Poll::Ready(());
-            }
-        }
     }
 }
 

@@ -9,13 +9,16 @@ use std::{
 };
 
 use actix::{
-    Actor, ActorContext, ActorFuture, AsyncContext, Context, Handler, Message, Recipient,
-    ResponseFuture, dev::RecipientRequest,
+    Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient, ResponseFuture,
+    dev::RecipientRequest,
 };
 use tokio::{io::AsyncRead, sync::oneshot};
 
 use crate::{
-    actors::messages::{Broadcast, Report},
+    actors::{
+        messages::{Broadcast, Report},
+        poll_fn::poll_fn,
+    },
     line_reader::{Buffers, LineReader},
     lines::{BATCH, Cut, LineDecoder, Lines},
     outbox::BATCH_OVERHEAD,
@@ -84,6 +87,7 @@ impl<R: AsyncRead + Unpin + 'static> StdinReader<R> {
         (reader, has_ended)
     }
 
+    /// Reads, and relays what has been read.
     fn poll_relaying(&mut self, ctx: &mut Context<Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
         loop {
             if self.next.is_none() && !self.input_ended {
@@ -141,7 +145,7 @@ impl<R: AsyncRead + Unpin + 'static> Actor for StdinReader<R> {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        ctx.spawn(Relaying);
+        ctx.spawn(poll_fn(Self::poll_relaying));
     }
 }
 
@@ -157,22 +161,6 @@ impl<R: AsyncRead + Unpin + 'static> Handler<Finish> for StdinReader<R> {
             // Fails when the sender is dropped: that is the signal.
             let _ = is_finished.await;
         })
-    }
-}
-
-/// Reads, and relays what has been read.
-struct Relaying;
-
-impl<R: AsyncRead + Unpin + 'static> ActorFuture<StdinReader<R>> for Relaying {
-    type Output = ();
-
-    fn poll(
-        self: Pin<&mut Self>,
-        reader: &mut StdinReader<R>,
-        ctx: &mut Context<StdinReader<R>>,
-        cx: &mut TaskContext<'_>,
-    ) -> Poll<()> {
-        reader.poll_relaying(ctx, cx)
     }
 }
 

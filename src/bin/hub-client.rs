@@ -7,8 +7,10 @@ use linehub::{
     client::{Client, ClientError},
     shutdown::StopSignals,
     stdio::{self, Stdin},
-    transcript::{ClientTranscript, Json, Renderer},
+    terminal::Terminal,
+    transcript::{CLIENT_PROMPT, ClientTranscript, Json, Renderer},
 };
+use tokio_util::either::Either;
 
 const PROGRAM: &str = "hub-client";
 
@@ -35,18 +37,31 @@ fn main() -> ExitCode {
 }
 
 async fn converse(host: String, port: u16, json: bool) -> Result<(), ClientError> {
+    let mut terminal = Terminal::open(CLIENT_PROMPT).map_err(ClientError::Input)?;
     let renderer: Box<dyn Renderer> = if json {
         Box::new(Json { program: PROGRAM })
     } else {
-        Box::new(ClientTranscript::new(PROGRAM, false))
+        Box::new(ClientTranscript::new(PROGRAM, terminal.is_some()))
     };
-    let out = stdio::stdout().map_err(|_| ClientError::ConsoleGone)?;
-    let outputs = Outputs { renderer, out: Box::new(out), err: Box::new(io::stderr()) };
+    let outputs = match &terminal {
+        Some(terminal) => {
+            Outputs { renderer, out: Box::new(terminal.printer()), err: terminal.err_printer() }
+        }
+        None => Outputs {
+            renderer,
+            out: Box::new(stdio::stdout().map_err(|_| ClientError::ConsoleGone)?),
+            err: Box::new(io::stderr()),
+        },
+    };
     let console = Console::start(outputs).recipient();
     let mut signals = StopSignals::new().map_err(ClientError::Input)?;
     let client = Client { host, port, console };
     let stop = async move {
         signals.next().await;
     };
-    client.converse(Stdin::open, stop).await
+    let input = || match &mut terminal {
+        Some(terminal) => Ok(Either::Left(terminal.start()?)),
+        None => Stdin::open().map(Either::Right),
+    };
+    client.converse(input, stop).await
 }

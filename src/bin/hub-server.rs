@@ -8,7 +8,8 @@ use linehub::{
     server::{Server, ServerError},
     shutdown::StopSignals,
     stdio::{self, Stdin},
-    transcript::{Json, Renderer, ServerTranscript},
+    terminal::Terminal,
+    transcript::{Json, Renderer, SERVER_PROMPT, ServerTranscript},
 };
 
 const PROGRAM: &str = "hub-server";
@@ -44,31 +45,51 @@ fn serve(config: Config) -> ExitCode {
 }
 
 async fn run(config: Config) -> Result<(), ServerError> {
+    let mut terminal = Terminal::open(SERVER_PROMPT).map_err(|_| ServerError::ConsoleGone)?;
     let renderer: Box<dyn Renderer> = match config.console.format {
-        Format::Text => Box::new(ServerTranscript { program: PROGRAM, at_terminal: false }),
+        Format::Text => {
+            Box::new(ServerTranscript { program: PROGRAM, at_terminal: terminal.is_some() })
+        }
         Format::Json => Box::new(Json { program: PROGRAM }),
     };
     let signals = StopSignals::new();
     let server = Server::bind(config)?;
-    let out = stdio::stdout().map_err(|_| ServerError::ConsoleGone)?;
-    let outputs = Outputs { renderer, out: Box::new(out), err: Box::new(io::stderr()) };
-    let server = server.console(outputs);
-    let server = match Stdin::open() {
-        Ok(stdin) => server.operator(stdin),
-        Err(_) => server,
+    let (out, err): (Box<dyn Write + Send>, Box<dyn Write + Send>) = match &terminal {
+        Some(terminal) => (Box::new(terminal.printer()), terminal.err_printer()),
+        None => {
+            let out = stdio::stdout().map_err(|_| ServerError::ConsoleGone)?;
+            (Box::new(out), Box::new(io::stderr()))
+        }
+    };
+    let server = server.console(Outputs { renderer, out, err });
+    let server = match &mut terminal {
+        Some(terminal) => {
+            let input = terminal.start().map_err(|_| ServerError::ConsoleGone)?;
+            server.operator_who_stops_it(input)
+        }
+        None => match Stdin::open() {
+            Ok(stdin) => server.operator(stdin),
+            Err(_) => server,
+        },
     };
     let Ok(mut signals) = signals else {
         return Err(ServerError::ConsoleGone);
     };
-    server
+    let terminal = std::rc::Rc::new(terminal);
+    let at_once = std::rc::Rc::clone(&terminal);
+    let result = server
         .run(async move {
             signals.next().await;
             actix::spawn(async move {
                 signals.next().await;
+                at_once.as_ref().as_ref().map(Terminal::end);
                 std::process::exit(1);
             });
         })
-        .await
+        .await;
+    // Before anything goes to stderr.
+    drop(terminal);
+    result
 }
 
 fn fail(error: &dyn std::error::Error, status: u8) -> ExitCode {
