@@ -17,6 +17,10 @@ use super::{
     tty::{Tty, put, read_keys, wait_for_keys, window},
 };
 
+/// What is printed at once, in bytes; more is cut between lines. The keys have their turn in
+/// between, and on a slow connection this much can take a while.
+const TURN: usize = 16 * 1024;
+
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Phase {
     Opened,
@@ -144,10 +148,19 @@ impl Editor {
         Ok((entered, false))
     }
 
-    pub(super) fn print(&self, text: &[u8]) -> io::Result<()> {
-        if text.is_empty() {
-            return Ok(());
+    /// Prints whole lines above the prompt.
+    pub(super) fn print(&self, mut text: &[u8]) -> io::Result<()> {
+        while !text.is_empty() {
+            let some = text.get(..TURN).unwrap_or(text);
+            let end = memchr::memrchr(b'\n', some).or_else(|| memchr::memchr(b'\n', text));
+            let (turn, rest) = text.split_at(end.map_or(text.len(), |end| end + 1));
+            self.print_at_once(turn)?;
+            text = rest;
         }
+        Ok(())
+    }
+
+    fn print_at_once(&self, text: &[u8]) -> io::Result<()> {
         let mut state = self.state();
         if state.phase != Phase::Editing {
             return put(text);

@@ -1,6 +1,7 @@
 //! A program on a pseudo-terminal, with a screen that shows what a user would see.
 
 use std::{
+    cell::Cell,
     io::{self, Read, Write},
     num::NonZeroU16,
     os::fd::AsFd,
@@ -33,7 +34,7 @@ pub(crate) struct OnPty {
     seen: Arc<(Mutex<Seen>, Condvar)>,
     pid: Pid,
     exit: mpsc::Receiver<io::Result<ExitStatus>>,
-    exited: bool,
+    exited: Cell<bool>,
     threads: Vec<thread::JoinHandle<()>>,
     modes_before: String,
 }
@@ -80,7 +81,7 @@ impl OnPty {
             seen,
             pid,
             exit,
-            exited: false,
+            exited: Cell::new(false),
             threads: vec![waiting, reading],
             modes_before,
         }
@@ -95,14 +96,14 @@ impl OnPty {
         kill_process(self.pid, signal).unwrap();
     }
 
-    /// The rows of the screen, without the blank ones at the bottom.
-    pub(crate) fn screen(&self) -> String {
-        rows(&self.seen())
+    /// A terminal that takes nothing, until the guard is dropped.
+    pub(crate) fn freeze(&self) -> impl Drop {
+        self.seen()
     }
 
-    /// Where the cursor is: row, column.
-    pub(crate) fn cursor(&self) -> (u16, u16) {
-        self.seen().screen.screen().cursor_position()
+    /// Waits until the cursor is in this row and this column.
+    pub(crate) fn cursor_comes_to(&self, row: u16, column: u16) {
+        self.wait_until(|seen| seen.screen.screen().cursor_position() == (row, column));
     }
 
     /// Everything that the program has written.
@@ -112,15 +113,21 @@ impl OnPty {
 
     /// Waits until the screen is as it should be.
     pub(crate) fn wait_for(&self, right: impl Fn(&str) -> bool) -> String {
-        let guard = self.seen();
+        self.wait_until(|seen| right(&rows(seen)))
+    }
+
+    fn wait_until(&self, right: impl Fn(&Seen) -> bool) -> String {
         let (guard, wait) = self
             .seen
             .1
-            .wait_timeout_while(guard, PATIENCE, |seen| !right(&rows(seen)))
+            .wait_timeout_while(self.seen(), PATIENCE, |seen| !right(seen))
             .unwrap();
-        let rows = rows(&guard);
+        let (rows, cursor) = (rows(&guard), guard.screen.screen().cursor_position());
         drop(guard);
-        assert!(!wait.timed_out(), "the screen stays like this:\n{rows}");
+        assert!(
+            !wait.timed_out(),
+            "the cursor stays at {cursor:?} in:\n{rows}"
+        );
         rows
     }
 
@@ -135,10 +142,10 @@ impl OnPty {
     }
 
     /// Waits for the program's end and returns its status.
-    pub(crate) fn exit_status(&mut self) -> Option<i32> {
+    pub(crate) fn exit_status(&self) -> Option<i32> {
         let status = self.exit.recv_timeout(PATIENCE);
-        let status = status.unwrap_or_else(|_| panic!("still runs:\n{}", self.screen()));
-        self.exited = true;
+        let status = status.unwrap_or_else(|_| panic!("the program still runs"));
+        self.exited.set(true);
         status.unwrap().code()
     }
 
@@ -154,7 +161,7 @@ impl OnPty {
 
 impl Drop for OnPty {
     fn drop(&mut self) {
-        if !self.exited {
+        if !self.exited.get() {
             let _ = kill_process(self.pid, Signal::KILL);
         }
         // The reading thread ends when nobody has the terminal any more.
