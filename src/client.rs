@@ -122,12 +122,12 @@ impl Client {
     pub async fn converse<I: AsyncRead + Unpin>(
         &self,
         input: impl FnOnce() -> io::Result<I>,
-        stop: impl Future<Output = Stop>,
+        stop: impl Future<Output = ()>,
     ) -> Result<(), ClientError> {
         let mut stop = pin!(stop);
         let (mut incoming, outgoing) = tokio::select! {
             greeted = self.connect() => greeted?,
-            _ = &mut stop => return Err(ClientError::Interrupted),
+            () = &mut stop => return Err(ClientError::Interrupted),
         };
         let server = incoming.server;
         let (host, port) = (self.host.clone(), self.port);
@@ -155,12 +155,9 @@ impl Client {
                             result => sent = Some(result),
                         }
                     }
-                    how = &mut stop, if !*stopper.borrow() => {
+                    () = &mut stop, if !*stopper.borrow() => {
                         leaving = true;
                         let _ = stopper.send(true);
-                        if how == Stop::AtOnce {
-                            break Err(ClientError::Interrupted);
-                        }
                     }
                     () = sleep(FAREWELL), if leaving => {
                         if progress.get() == seen {
@@ -185,10 +182,7 @@ impl Client {
     /// Connects and hears the greeting.
     async fn connect(&self) -> Result<(Incoming, Outgoing), ClientError> {
         let stream = self.dial().await?;
-        let lost = |source| ClientError::Connect {
-            address: self.address(),
-            source,
-        };
+        let lost = |source| ClientError::Connect { address: self.address(), source };
         let server = stream.peer_addr().map_err(lost)?;
         stream.set_nodelay(true).map_err(lost)?;
         let (stream, outgoing) = stream.into_split();
@@ -209,13 +203,7 @@ impl Client {
         match status.get(..4) {
             Some(b"220 ") => {
                 let progress = Rc::clone(&incoming.progress);
-                Ok((
-                    incoming,
-                    Outgoing {
-                        stream: outgoing,
-                        progress,
-                    },
-                ))
+                Ok((incoming, Outgoing { stream: outgoing, progress }))
             }
             Some(b"421 ") => {
                 self.say(Event::Refused).await?;
@@ -239,10 +227,7 @@ impl Client {
                 Err(error) => failure = error,
             }
         }
-        Err(ClientError::Connect {
-            address: self.address(),
-            source: failure,
-        })
+        Err(ClientError::Connect { address: self.address(), source: failure })
     }
 
     /// The address as it was typed, with the port.
@@ -258,22 +243,12 @@ impl Client {
         let server = incoming.server;
         let lost = |source| ClientError::Lost { server, source };
         if let Some(lines) = incoming.early.take() {
-            self.say(Event::Response {
-                lines: reverse_lines(lines),
-            })
-            .await?;
+            self.say(Event::Response { lines: reverse_lines(lines) }).await?;
         }
-        while let Some(cut) = incoming
-            .reader
-            .next(&mut incoming.stream)
-            .await
-            .map_err(lost)?
-        {
+        while let Some(cut) = incoming.reader.next(&mut incoming.stream).await.map_err(lost)? {
             incoming.progress.set(incoming.progress.get() + 1);
             let event = match cut {
-                Cut::Lines(lines) => Event::Response {
-                    lines: reverse_lines(lines),
-                },
+                Cut::Lines(lines) => Event::Response { lines: reverse_lines(lines) },
                 Cut::Discarded(bytes) => Event::Mishap(format!(
                     "discarded a line of {bytes} bytes from {server}: it is longer than 1 MiB"
                 )),
@@ -338,15 +313,6 @@ impl Client {
         let said = self.console.send(Print(vec![event.into()]));
         async { Ok(said.await.unwrap_or(Err(Untaken))?) }
     }
-}
-
-/// How a client is asked to stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stop {
-    /// Send what has been entered, and leave.
-    Orderly,
-    /// Leave now.
-    AtOnce,
 }
 
 /// What the server sends.

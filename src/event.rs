@@ -149,10 +149,7 @@ pub struct Stamped {
 
 impl From<Event> for Stamped {
     fn from(event: Event) -> Self {
-        Self {
-            time: SystemTime::now(),
-            event,
-        }
+        Self { time: SystemTime::now(), event }
     }
 }
 
@@ -161,106 +158,40 @@ impl From<Event> for Stamped {
 /// The time is UTC in the format of RFC 3339 with microseconds.
 pub fn write_json(stamped: &Stamped, out: &mut Vec<u8>) -> io::Result<()> {
     let time = humantime::format_rfc3339_micros(stamped.time).to_string();
-    let record = |event| Record {
-        time: &time,
-        event,
-        ..Record::default()
-    };
+    let record = |event| Record { time: &time, event, ..Record::default() };
     let (record, lines) = match &stamped.event {
-        Event::Bound { address } => (
-            Record {
-                address: Some(*address),
-                ..record("bound")
-            },
-            None,
-        ),
+        Event::Bound { address } => (Record { address: Some(*address), ..record("bound") }, None),
         Event::Connected { peer, sessions } => {
             let sessions = Some(*sessions);
-            (
-                Record {
-                    peer: Some(*peer),
-                    sessions,
-                    ..record("connected")
-                },
-                None,
-            )
+            (Record { peer: Some(*peer), sessions, ..record("connected") }, None)
         }
         Event::Rejected { peer } => {
             let reason = Some(TOO_MANY_CLIENTS);
-            (
-                Record {
-                    peer: Some(*peer),
-                    reason,
-                    ..record("rejected")
-                },
-                None,
-            )
+            (Record { peer: Some(*peer), reason, ..record("rejected") }, None)
         }
-        Event::Message { peer, lines } => (
-            Record {
-                peer: Some(*peer),
-                ..record("message")
-            },
-            Some(lines),
-        ),
+        Event::Message { peer, lines } => {
+            (Record { peer: Some(*peer), ..record("message") }, Some(lines))
+        }
         Event::Discarded { peer, bytes } => {
             let (reason, bytes) = (Some("line too long"), Some(*bytes));
-            (
-                Record {
-                    peer: Some(*peer),
-                    reason,
-                    bytes,
-                    ..record("discarded")
-                },
-                None,
-            )
+            (Record { peer: Some(*peer), reason, bytes, ..record("discarded") }, None)
         }
-        Event::Broadcast { lines, sessions } => (
-            Record {
-                sessions: Some(*sessions),
-                ..record("broadcast")
-            },
-            Some(lines),
-        ),
-        Event::Disconnected {
-            peer,
-            reason,
-            sessions,
-        } => {
+        Event::Broadcast { lines, sessions } => {
+            (Record { sessions: Some(*sessions), ..record("broadcast") }, Some(lines))
+        }
+        Event::Disconnected { peer, reason, sessions } => {
             let (reason, sessions) = (Some(reason.as_str()), Some(*sessions));
-            (
-                Record {
-                    peer: Some(*peer),
-                    reason,
-                    sessions,
-                    ..record("disconnected")
-                },
-                None,
-            )
+            (Record { peer: Some(*peer), reason, sessions, ..record("disconnected") }, None)
         }
         Event::Stopped => (record("stopped"), None),
-        Event::Greeted { server, .. } => (
-            Record {
-                server: Some(*server),
-                ..record("connected")
-            },
-            None,
-        ),
+        Event::Greeted { server, .. } => {
+            (Record { server: Some(*server), ..record("connected") }, None)
+        }
         Event::Response { lines } => (record("response"), Some(lines)),
-        Event::Refused => (
-            Record {
-                reason: Some(TOO_MANY_CLIENTS),
-                ..record("rejected")
-            },
-            None,
-        ),
-        Event::Closed { reason } => (
-            Record {
-                reason: Some(reason.as_str()),
-                ..record("closed")
-            },
-            None,
-        ),
+        Event::Refused => (Record { reason: Some(TOO_MANY_CLIENTS), ..record("rejected") }, None),
+        Event::Closed { reason } => {
+            (Record { reason: Some(reason.as_str()), ..record("closed") }, None)
+        }
         Event::Entered { .. } | Event::InputEnded | Event::Mishap(_) => return Ok(()),
     };
     match lines {
@@ -268,13 +199,7 @@ pub fn write_json(stamped: &Stamped, out: &mut Vec<u8>) -> io::Result<()> {
         Some(lines) => {
             for line in lines.iter() {
                 let text = String::from_utf8_lossy(line);
-                write_record(
-                    &Record {
-                        text: Some(&text),
-                        ..record
-                    },
-                    out,
-                )?;
+                write_record(&Record { text: Some(&text), ..record }, out)?;
             }
         }
     }
@@ -321,9 +246,7 @@ mod tests {
         let time = UNIX_EPOCH + Duration::from_micros(1_767_323_045_678_901);
         let mut out = Vec::new();
         write_json(&Stamped { time, event }, &mut out).unwrap();
-        String::from_utf8(out)
-            .unwrap()
-            .replace("\"time\":\"2026-01-02T03:04:05.678901Z\",", "")
+        String::from_utf8(out).unwrap().replace("\"time\":\"2026-01-02T03:04:05.678901Z\",", "")
     }
 
     fn peer() -> SocketAddr {
@@ -334,15 +257,9 @@ mod tests {
     fn every_event_has_the_form_that_is_promised() {
         let lines = Lines::one("tac \"ocat\"\u{1b}");
         for (event, expected) in [
+            (Event::Bound { address: peer() }, r#"{"event":"bound","address":"127.0.0.1:13442"}"#),
             (
-                Event::Bound { address: peer() },
-                r#"{"event":"bound","address":"127.0.0.1:13442"}"#,
-            ),
-            (
-                Event::Connected {
-                    peer: peer(),
-                    sessions: 1,
-                },
+                Event::Connected { peer: peer(), sessions: 1 },
                 r#"{"event":"connected","peer":"127.0.0.1:13442","sessions":1}"#,
             ),
             (
@@ -350,45 +267,24 @@ mod tests {
                 r#"{"event":"rejected","peer":"127.0.0.1:13442","reason":"too many clients"}"#,
             ),
             (
-                Event::Message {
-                    peer: peer(),
-                    lines: lines.clone(),
-                },
+                Event::Message { peer: peer(), lines: lines.clone() },
                 r#"{"event":"message","peer":"127.0.0.1:13442","text":"tac \"ocat\"\u001b"}"#,
             ),
             (
-                Event::Discarded {
-                    peer: peer(),
-                    bytes: 70000,
-                },
+                Event::Discarded { peer: peer(), bytes: 70000 },
                 r#"{"event":"discarded","peer":"127.0.0.1:13442","reason":"line too long","bytes":70000}"#,
             ),
             (
-                Event::Broadcast {
-                    lines: Lines::one("I have 3 clients"),
-                    sessions: 3,
-                },
+                Event::Broadcast { lines: Lines::one("I have 3 clients"), sessions: 3 },
                 r#"{"event":"broadcast","text":"I have 3 clients","sessions":3}"#,
             ),
             (
-                Event::Disconnected {
-                    peer: peer(),
-                    reason: CloseReason::Left,
-                    sessions: 2,
-                },
+                Event::Disconnected { peer: peer(), reason: CloseReason::Left, sessions: 2 },
                 r#"{"event":"disconnected","peer":"127.0.0.1:13442","reason":"left","sessions":2}"#,
             ),
             (Event::Stopped, r#"{"event":"stopped"}"#),
-            (
-                Event::Refused,
-                r#"{"event":"rejected","reason":"too many clients"}"#,
-            ),
-            (
-                Event::Closed {
-                    reason: ClosedBy::Server,
-                },
-                r#"{"event":"closed","reason":"server"}"#,
-            ),
+            (Event::Refused, r#"{"event":"rejected","reason":"too many clients"}"#),
+            (Event::Closed { reason: ClosedBy::Server }, r#"{"event":"closed","reason":"server"}"#),
         ] {
             assert_eq!(json(event), format!("{expected}\n"));
         }
@@ -396,9 +292,7 @@ mod tests {
 
     #[test]
     fn a_batch_is_an_event_for_each_line() {
-        let event = Event::Response {
-            lines: Lines::one("a\n\nb"),
-        };
+        let event = Event::Response { lines: Lines::one("a\n\nb") };
         assert_eq!(
             json(event),
             "{\"event\":\"response\",\"text\":\"a\"}\n\

@@ -8,7 +8,8 @@
 //! - [`event`]: everything that happens; [`transcript`] is how it reads.
 //! - [`config`]: the server's options, validated.
 //! - [`actors`]: the cast, and who sends what to whom.
-//! - [`listener`], [`server`], [`shutdown`]: the actors put together, served, and stopped.
+//! - [`descriptors`], [`listener`], [`server`], [`shutdown`]: the actors put together, served, and
+//!   stopped.
 //! - [`client`]: the other program.
 //! - [`stdio`], [`terminal`]: the ends at the operator's side, piped and at a keyboard.
 //!
@@ -27,8 +28,10 @@
 //! ```
 
 pub mod actors;
+pub mod cli;
 pub mod client;
 pub mod config;
+pub mod descriptors;
 pub mod event;
 pub mod line_reader;
 pub mod lines;

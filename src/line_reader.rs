@@ -32,18 +32,11 @@ impl Buffers {
     /// `count` buffers of [`BATCH`] bytes. None is allocated before it is needed.
     pub fn new(count: usize) -> Arc<Self> {
         let permits = Arc::new(Semaphore::new(count));
-        Arc::new(Self {
-            permits,
-            spare: Mutex::new(Vec::new()),
-        })
+        Arc::new(Self { permits, spare: Mutex::new(Vec::new()) })
     }
 
     fn take(&self) -> BytesMut {
-        let spare = self
-            .spare
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
         spare.unwrap_or_else(|| BytesMut::with_capacity(BATCH))
     }
 
@@ -68,6 +61,7 @@ pub struct LineReader {
     rest: BytesMut,
     /// The buffer of the last batch, to be used again once nobody else has it.
     lent: Bytes,
+    received: u64,
     ended: bool,
 }
 
@@ -76,15 +70,7 @@ impl LineReader {
     pub fn new(decoder: LineDecoder, buffers: Arc<Buffers>) -> Self {
         let permits = PollSemaphore::new(Arc::clone(&buffers.permits));
         let (rest, lent) = (BytesMut::new(), Bytes::new());
-        Self {
-            decoder,
-            buffers,
-            permits,
-            permit: None,
-            rest,
-            lent,
-            ended: false,
-        }
+        Self { decoder, buffers, permits, permit: None, rest, lent, received: 0, ended: false }
     }
 
     /// The next batch, or none at the end of the stream. The last batch must have been taken.
@@ -117,6 +103,11 @@ impl LineReader {
         std::future::poll_fn(|cx| self.poll_next(stream, cx)).await
     }
 
+    /// All bytes read so far.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
     /// Uses the buffer of these lines again when they have been taken.
     pub fn lend(&mut self, lines: &Lines) {
         self.lent = lines.as_bytes().clone();
@@ -147,7 +138,8 @@ impl LineReader {
                 self.ended = true;
                 Poll::Ready(Ok(()))
             }
-            Poll::Ready(Ok(_)) => {
+            Poll::Ready(Ok(count)) => {
+                self.received += count as u64;
                 self.permit = permit;
                 self.rest = buffer;
                 Poll::Ready(Ok(()))

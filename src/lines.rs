@@ -27,10 +27,7 @@ impl Lines {
     /// Takes text in which every line ends with LF and which is UTF-8.
     fn new(text: BytesMut) -> Self {
         let plain = is_plain(&text);
-        Self {
-            text: text.freeze(),
-            plain,
-        }
+        Self { text: text.freeze(), plain }
     }
 
     /// One line, given without its end. LFs inside would make more lines of it.
@@ -74,10 +71,7 @@ impl Lines {
 
     /// The same lines in a buffer of just their size, with nothing else kept alive by it.
     pub fn compact(&self) -> Self {
-        Self {
-            text: Bytes::copy_from_slice(&self.text),
-            plain: self.plain,
-        }
+        Self { text: Bytes::copy_from_slice(&self.text), plain: self.plain }
     }
 
     /// The same lines after `edit` has changed their bytes in place, each line by itself. The
@@ -85,10 +79,8 @@ impl Lines {
     ///
     /// `edit` keeps plain text plain and UTF-8 UTF-8; it sees no LF.
     pub(crate) fn edit_each(self, mut edit: impl FnMut(&mut [u8])) -> Self {
-        let mut text = self
-            .text
-            .try_into_mut()
-            .unwrap_or_else(|shared| BytesMut::from(&shared[..]));
+        let mut text =
+            self.text.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
         let mut rest = &mut text[..];
         while let Some(end) = memchr(LF, rest) {
             let (line, after) = std::mem::take(&mut rest).split_at_mut(end + 1);
@@ -97,18 +89,12 @@ impl Lines {
             }
             rest = after;
         }
-        Self {
-            text: text.freeze(),
-            plain: self.plain,
-        }
+        Self { text: text.freeze(), plain: self.plain }
     }
 
     /// Lines that some rewriting of lines has given: UTF-8, each ended by LF.
     pub(crate) fn from_rewritten(text: Vec<u8>) -> Self {
-        Self {
-            plain: is_plain(&text),
-            text: text.into(),
-        }
+        Self { plain: is_plain(&text), text: text.into() }
     }
 
     /// Up to the first line that is `word`: the lines with that one, and those before it. None if
@@ -118,10 +104,7 @@ impl Lines {
         for line in self.iter() {
             let end = start + line.len() + 1;
             if line == word.as_bytes() {
-                let part = |end| Self {
-                    text: self.text.slice(..end),
-                    plain: self.plain,
-                };
+                let part = |end| Self { text: self.text.slice(..end), plain: self.plain };
                 return Some((part(end), (start > 0).then(|| part(start))));
             }
             start = end;
@@ -133,10 +116,7 @@ impl Lines {
     pub fn split_first(&self) -> (Bytes, Option<Self>) {
         let end = memchr(LF, &self.text).unwrap_or(self.text.len());
         let rest = self.text.get(end + 1..).filter(|rest| !rest.is_empty());
-        let rest = rest.map(|rest| Self {
-            text: self.text.slice_ref(rest),
-            plain: self.plain,
-        });
+        let rest = rest.map(|rest| Self { text: self.text.slice_ref(rest), plain: self.plain });
         (self.text.slice(..end), rest)
     }
 }
@@ -193,12 +173,7 @@ impl LineDecoder {
     pub fn with_batch(max_line: usize, max_batch: usize) -> Self {
         // A longest line travels with CR and LF.
         let max_batch = max_batch.max(max_line.saturating_add(2));
-        Self {
-            max_line,
-            max_batch,
-            scanned: 0,
-            discarding: None,
-        }
+        Self { max_line, max_batch, scanned: 0, discarding: None }
     }
 
     /// Goes on with the over-long line that fills `buf` so far; its LF, if it came, ends it.
@@ -256,13 +231,7 @@ impl Decoder for LineDecoder {
         let unseen = window.get(self.scanned..).unwrap_or_default();
         let Some(last) = memrchr(LF, unseen) else {
             if self.is_overlong(window) {
-                return Ok(self.discard(
-                    Overlong {
-                        bytes: 0,
-                        ends_in_cr: false,
-                    },
-                    buf,
-                ));
+                return Ok(self.discard(Overlong { bytes: 0, ends_in_cr: false }, buf));
             }
             self.scanned = window.len();
             return Ok(None);
@@ -271,13 +240,7 @@ impl Decoder for LineDecoder {
         self.scanned = 0;
         match self.first_overlong(window.get(..end).unwrap_or_default()) {
             None => Ok(Some(Cut::Lines(normalize(take(buf, end))))),
-            Some(0) => Ok(self.discard(
-                Overlong {
-                    bytes: 0,
-                    ends_in_cr: false,
-                },
-                buf,
-            )),
+            Some(0) => Ok(self.discard(Overlong { bytes: 0, ends_in_cr: false }, buf)),
             Some(start) => Ok(Some(Cut::Lines(normalize(take(buf, start))))),
         }
     }
@@ -338,10 +301,7 @@ fn to_lines(text: BytesMut) -> Lines {
         return lines;
     }
     let text = String::from_utf8_lossy(&lines.text);
-    Lines {
-        text: Bytes::from(text.into_owned()),
-        plain: false,
-    }
+    Lines { text: Bytes::from(text.into_owned()), plain: false }
 }
 
 #[cfg(test)]
@@ -390,9 +350,7 @@ mod tests {
     #[test]
     fn a_read_of_many_lines_is_one_batch() {
         let cuts = cuts(80, &[b"one\ntwo\n\nthree\n"]);
-        let [Cut::Lines(lines)] = &cuts[..] else {
-            panic!("{cuts:?}")
-        };
+        let [Cut::Lines(lines)] = &cuts[..] else { panic!("{cuts:?}") };
         assert_eq!(lines.as_bytes(), &b"one\ntwo\n\nthree\n"[..]);
         assert!(lines.is_plain());
     }
@@ -438,10 +396,7 @@ mod tests {
             assert!(buf.is_empty());
         }
         buf.extend_from_slice(b"\n");
-        assert_eq!(
-            decoder.decode(&mut buf).unwrap(),
-            Some(Cut::Discarded(1_000_000))
-        );
+        assert_eq!(decoder.decode(&mut buf).unwrap(), Some(Cut::Discarded(1_000_000)));
     }
 
     #[test]
@@ -457,38 +412,23 @@ mod tests {
         let mut decoder = LineDecoder::with_batch(4, 8);
         let mut buf = BytesMut::from(&b"1\n2\n3\n4\n5\n6\n"[..]);
         let first = decoder.decode(&mut buf).unwrap();
-        assert_eq!(
-            first,
-            Some(Cut::Lines(Lines::new(BytesMut::from(&b"1\n2\n3\n4\n"[..]))))
-        );
+        assert_eq!(first, Some(Cut::Lines(Lines::new(BytesMut::from(&b"1\n2\n3\n4\n"[..])))));
         let second = decoder.decode(&mut buf).unwrap();
-        assert_eq!(
-            second,
-            Some(Cut::Lines(Lines::new(BytesMut::from(&b"5\n6\n"[..]))))
-        );
+        assert_eq!(second, Some(Cut::Lines(Lines::new(BytesMut::from(&b"5\n6\n"[..])))));
     }
 
     #[test]
     fn up_to_finds_the_first_line_that_is_the_word() {
         let lines = Lines::one("a\nexit\nb\nexit");
-        assert_eq!(
-            lines.up_to("exit"),
-            Some((Lines::one("a\nexit"), Some(Lines::one("a"))))
-        );
-        assert_eq!(
-            Lines::one("exit").up_to("exit"),
-            Some((Lines::one("exit"), None))
-        );
+        assert_eq!(lines.up_to("exit"), Some((Lines::one("a\nexit"), Some(Lines::one("a")))));
+        assert_eq!(Lines::one("exit").up_to("exit"), Some((Lines::one("exit"), None)));
         assert_eq!(lines.up_to("quit"), None);
     }
 
     #[test]
     fn the_first_line_can_be_split_off() {
         let (first, rest) = Lines::one("220 ready\n\nb").split_first();
-        assert_eq!(
-            (&first[..], rest),
-            (&b"220 ready"[..], Some(Lines::one("\nb")))
-        );
+        assert_eq!((&first[..], rest), (&b"220 ready"[..], Some(Lines::one("\nb"))));
         assert_eq!(Lines::one("").split_first(), (Bytes::new(), None));
     }
 

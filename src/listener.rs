@@ -36,11 +36,7 @@ pub fn bind(
     max_sessions: usize,
     keepalive: Option<Duration>,
 ) -> io::Result<StdListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(false)?;
     }
@@ -48,10 +44,7 @@ pub fn bind(
     socket.set_tcp_nodelay(true)?;
     if let Some(time) = keepalive {
         let interval = (time / 6).max(Duration::from_secs(1));
-        let keepalive = TcpKeepalive::new()
-            .with_time(time)
-            .with_interval(interval)
-            .with_retries(3);
+        let keepalive = TcpKeepalive::new().with_time(time).with_interval(interval).with_retries(3);
         socket.set_tcp_keepalive(&keepalive)?;
     }
     socket.bind(&address.into())?;
@@ -84,10 +77,7 @@ pub async fn accept(
                 Fault::Peer => {}
                 Fault::System => {
                     if !std::mem::replace(&mut exhausted, true) {
-                        report(format!(
-                            "cannot accept connections for now: {}",
-                            reason(&error)
-                        ));
+                        report(format!("cannot accept connections for now: {}", reason(&error)));
                     }
                     tokio::time::sleep(RETRY).await;
                 }

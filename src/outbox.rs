@@ -30,12 +30,7 @@ pub struct Outbox {
 impl Outbox {
     /// An outbox for `limit` bytes. A single batch that is larger fits when nothing else waits.
     pub fn new(limit: usize) -> Self {
-        Self {
-            queue: VecDeque::new(),
-            used: 0,
-            limit,
-            written: 0,
-        }
+        Self { queue: VecDeque::new(), used: 0, limit, written: 0 }
     }
 
     /// Whether so many bytes may be put in as one batch.
@@ -148,10 +143,7 @@ mod tests {
     #[test]
     fn room_is_counted_in_bytes_and_a_batch_costs_more_than_its_bytes() {
         let mut outbox = Outbox::new(2 * (10 + BATCH_OVERHEAD));
-        assert!(
-            outbox.has_room(1_000_000),
-            "a large batch fits when it is alone"
-        );
+        assert!(outbox.has_room(1_000_000), "a large batch fits when it is alone");
         outbox.push(Bytes::from_static(b"0123456789"));
         assert!(outbox.has_room(10));
         assert!(!outbox.has_room(11));

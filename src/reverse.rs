@@ -40,10 +40,7 @@ fn push_reversed(line: &str, reversed: &mut Vec<u8>) {
     } else if line.is_ascii() {
         space.reverse();
     } else {
-        fill_backwards(
-            space,
-            line.as_bytes().chunk_by(|_, &next| is_continuation(next)),
-        );
+        fill_backwards(space, line.as_bytes().chunk_by(|_, &next| is_continuation(next)));
     }
 }
 
@@ -82,10 +79,7 @@ mod tests {
 
     #[test]
     fn reverses_the_labs_own_lines() {
-        assert_eq!(
-            reverse("Line 1 sending to server"),
-            "revres ot gnidnes 1 eniL"
-        );
+        assert_eq!(reverse("Line 1 sending to server"), "revres ot gnidnes 1 eniL");
         assert_eq!(reverse("racecar"), "racecar");
         assert_eq!(reverse("taco cat"), "tac ocat");
         assert_eq!(reverse(""), "");
@@ -101,14 +95,8 @@ mod tests {
 
     #[test]
     fn reverses_each_line_of_a_batch_by_itself() {
-        assert_eq!(
-            reverse_lines(Lines::one("abc\n\nde")),
-            Lines::one("cba\n\ned")
-        );
-        assert_eq!(
-            reverse_lines(Lines::one("abc\né1\nx\u{1b}")),
-            Lines::one("cba\n1é\n\u{1b}x")
-        );
+        assert_eq!(reverse_lines(Lines::one("abc\n\nde")), Lines::one("cba\n\ned"));
+        assert_eq!(reverse_lines(Lines::one("abc\né1\nx\u{1b}")), Lines::one("cba\n1é\n\u{1b}x"));
     }
 
     #[test]

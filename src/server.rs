@@ -50,6 +50,9 @@ pub enum ServerError {
         /// The system's answer.
         source: io::Error,
     },
+    /// The terminal, or another of the program's own ends, cannot be used.
+    #[error("cannot use the terminal, stdin or stdout: {}", listener::reason(.0))]
+    Stdio(io::Error),
     /// What happens can no longer be said: stdout is closed, or an actor has died.
     #[error("cannot go on: stdout is closed")]
     ConsoleGone,
@@ -85,13 +88,7 @@ impl Server {
             listener::bind(address, sessions, config.timeouts.keepalive).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let outputs = Outputs::quiet();
-        Ok(Self {
-            config,
-            listener,
-            address,
-            operator: None,
-            outputs,
-        })
+        Ok(Self { config, listener, address, operator: None, outputs })
     }
 
     /// Says what happens here; without this it is said nowhere.
@@ -109,20 +106,14 @@ impl Server {
     /// Relays lines from here. When this input ends, the server goes on without an operator.
     #[must_use]
     pub fn operator(mut self, input: impl AsyncRead + Unpin + 'static) -> Self {
-        self.operator = Some(Operator {
-            input: Box::new(input),
-            stops_the_server: false,
-        });
+        self.operator = Some(Operator { input: Box::new(input), stops_the_server: false });
         self
     }
 
     /// Relays lines from here, and stops when this input ends.
     #[must_use]
     pub fn operator_who_stops_it(mut self, input: impl AsyncRead + Unpin + 'static) -> Self {
-        self.operator = Some(Operator {
-            input: Box::new(input),
-            stops_the_server: true,
-        });
+        self.operator = Some(Operator { input: Box::new(input), stops_the_server: true });
         self
     }
 
@@ -134,13 +125,7 @@ impl Server {
     /// [`ServerError::ConsoleGone`], after having stopped in order for that reason;
     /// [`ServerError::Bind`] if the event loop does not take the port.
     pub async fn run(self, until: impl Future<Output = ()>) -> Result<(), ServerError> {
-        let Self {
-            config,
-            listener,
-            address,
-            operator,
-            outputs,
-        } = self;
+        let Self { config, listener, address, operator, outputs } = self;
         let failed = |source| ServerError::Bind { address, source };
         let listener = TcpListener::from_std(listener).map_err(failed)?;
 
@@ -194,10 +179,7 @@ fn accept(
         listener,
         move |stream, peer, newcomer| workers.serve(stream, peer, &setup, newcomer),
         move |sentence| {
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "nothing depends on its being read"
-            )]
+            #[expect(clippy::disallowed_methods, reason = "nothing depends on its being read")]
             report.do_send(Report(sentence));
         },
     )
@@ -212,10 +194,7 @@ struct Workers {
 impl Workers {
     fn start(count: usize) -> Self {
         let others = (1..count).map(|_| Arbiter::new().handle()).collect();
-        Self {
-            others,
-            next: std::cell::Cell::new(0),
-        }
+        Self { others, next: std::cell::Cell::new(0) }
     }
 
     /// Starts the connection's Session on the event loop whose turn it is.
@@ -227,9 +206,7 @@ impl Workers {
         newcomer: OwnedSemaphorePermit,
     ) {
         let setup = Arc::clone(setup);
-        let turn = self
-            .next
-            .replace((self.next.get() + 1) % (self.others.len() + 1));
+        let turn = self.next.replace((self.next.get() + 1) % (self.others.len() + 1));
         match self.others.get(turn) {
             None => {
                 Session::new(stream, peer, setup, Some(newcomer)).start();
@@ -252,18 +229,12 @@ impl Workers {
 
 impl Operator {
     fn start(self, config: &Config, hub: &Addr<Hub>) -> RunningOperator {
-        let relay = RelayHandle {
-            broadcast: hub.clone().recipient(),
-            report: hub.clone().recipient(),
-        };
+        let relay =
+            RelayHandle { broadcast: hub.clone().recipient(), report: hub.clone().recipient() };
         let (max_line, outbox) = (config.limits.max_line, config.limits.outbox);
         let (reader, ended) = StdinReader::new(self.input, max_line, outbox, relay);
         let stops_the_server = self.stops_the_server;
-        RunningOperator {
-            reader: reader.start(),
-            ended,
-            stops_the_server,
-        }
+        RunningOperator { reader: reader.start(), ended, stops_the_server }
     }
 }
 

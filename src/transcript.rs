@@ -64,10 +64,7 @@ impl Renderer for ServerTranscript {
         match &stamped.event {
             Event::Bound { address } => {
                 let (ip, port) = (address.ip(), address.port());
-                say(
-                    out,
-                    format_args!("> Server bound to IP : {ip} and PORT : {port}\n"),
-                );
+                say(out, format_args!("> Server bound to IP : {ip} and PORT : {port}\n"));
             }
             Event::Connected { peer, .. } => say(out, format_args!("> New connection [{peer}]\n")),
             Event::Message { peer, lines } => push_lines(out, &message_prefix(*peer), lines, true),
@@ -76,10 +73,7 @@ impl Renderer for ServerTranscript {
                 push_lines(out, SERVER_PROMPT.as_bytes(), lines, false);
             }
             Event::Disconnected { peer, reason, .. } => {
-                say(
-                    out,
-                    format_args!("> Closing connection for client [{peer}]...\n"),
-                );
+                say(out, format_args!("> Closing connection for client [{peer}]...\n"));
                 match reason {
                     CloseReason::Left | CloseReason::Shutdown => {}
                     CloseReason::Lost => report(format_args!("lost {peer}: the connection broke")),
@@ -122,12 +116,7 @@ impl ClientTranscript {
     /// The transcript of `program`. `at_terminal`: a line editor shows the prompt and what is
     /// entered.
     pub fn new(program: &'static str, at_terminal: bool) -> Self {
-        Self {
-            program,
-            at_terminal,
-            prompting: false,
-            input_ended: false,
-        }
+        Self { program, at_terminal, prompting: false, input_ended: false }
     }
 
     fn prompt(&mut self, out: &mut Vec<u8>) {
@@ -233,10 +222,7 @@ fn push_safe(line: &[u8], safe: bool, out: &mut Vec<u8>) {
 /// (they reorder what stands around them).
 pub fn escape(text: &str, out: &mut Vec<u8>) {
     let mut clean = 0;
-    for (at, character) in text
-        .char_indices()
-        .filter(|&(_, character)| is_unsafe(character))
-    {
+    for (at, character) in text.char_indices().filter(|&(_, character)| is_unsafe(character)) {
         out.extend_from_slice(text.get(clean..at).unwrap_or_default().as_bytes());
         say(out, format_args!("{}", character.escape_default()));
         clean = at + character.len_utf8();
@@ -252,3 +238,6 @@ fn is_unsafe(character: char) -> bool {
         _ => character.is_control(),
     }
 }
+
+#[cfg(test)]
+mod tests;

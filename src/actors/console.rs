@@ -43,20 +43,13 @@ impl Console {
         // The arbiter wants a factory for any number of threads; there is one.
         let outputs = Mutex::new(Some(outputs));
         SyncArbiter::start(1, move || {
-            let outputs = outputs
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take();
+            let outputs = outputs.lock().unwrap_or_else(PoisonError::into_inner).take();
             Self::new(outputs.unwrap_or_else(Outputs::quiet))
         })
     }
 
     fn new(outputs: Outputs) -> Self {
-        Self {
-            outputs,
-            page: Page::default(),
-            failed: false,
-        }
+        Self { outputs, page: Page::default(), failed: false }
     }
 
     fn print(&mut self, print: &Print) -> io::Result<()> {
@@ -72,21 +65,13 @@ impl Console {
     fn write(&mut self) -> io::Result<()> {
         let Page { out, err } = &mut self.page;
         if !err.is_empty() {
-            let _ = self
-                .outputs
-                .err
-                .write_all(err)
-                .and_then(|()| self.outputs.err.flush());
+            let _ = self.outputs.err.write_all(err).and_then(|()| self.outputs.err.flush());
             err.clear();
         }
         if out.is_empty() {
             return Ok(());
         }
-        let written = self
-            .outputs
-            .out
-            .write_all(out)
-            .and_then(|()| self.outputs.out.flush());
+        let written = self.outputs.out.write_all(out).and_then(|()| self.outputs.out.flush());
         out.clear();
         // One unusual page need not be paid for ever after.
         out.shrink_to(2 * PAGE);
@@ -114,10 +99,6 @@ impl Outputs {
         impl Renderer for Quiet {
             fn render(&mut self, _: &Stamped, _: &mut Page) {}
         }
-        Self {
-            renderer: Box::new(Quiet),
-            out: Box::new(io::sink()),
-            err: Box::new(io::sink()),
-        }
+        Self { renderer: Box::new(Quiet), out: Box::new(io::sink()), err: Box::new(io::sink()) }
     }
 }

@@ -96,11 +96,7 @@ impl Hub {
         self.sessions.insert(id, Entry { peer, session });
         let sessions = self.sessions.len();
         self.say(Event::Connected { peer, sessions }, ctx);
-        Ok(Admission {
-            id,
-            sessions,
-            max_sessions: self.max_sessions,
-        })
+        Ok(Admission { id, sessions, max_sessions: self.max_sessions })
     }
 
     /// Says that something happened.
@@ -169,12 +165,7 @@ impl Handler<Bound> for Hub {
     type Result = ResponseFuture<Result<(), Untaken>>;
 
     fn handle(&mut self, bound: Bound, ctx: &mut Context<Self>) -> Self::Result {
-        Box::pin(answer(self.say_and_tell(
-            Event::Bound {
-                address: bound.address,
-            },
-            ctx,
-        )))
+        Box::pin(answer(self.say_and_tell(Event::Bound { address: bound.address }, ctx)))
     }
 }
 
@@ -217,14 +208,7 @@ impl Handler<Deregister> for Hub {
             return;
         };
         let sessions = self.sessions.len();
-        self.say(
-            Event::Disconnected {
-                peer,
-                reason,
-                sessions,
-            },
-            ctx,
-        );
+        self.say(Event::Disconnected { peer, reason, sessions }, ctx);
         if sessions == 0 {
             self.drained = None;
         }
@@ -266,13 +250,8 @@ impl Handler<Drain> for Hub {
         let (last_gone, gone) = oneshot::channel();
         self.drained = (!self.sessions.is_empty()).then_some(last_gone);
         for entry in self.sessions.values() {
-            let close = Close {
-                deadline: drain.deadline,
-            };
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "a Session that is gone need not close"
-            )]
+            let close = Close { deadline: drain.deadline };
+            #[expect(clippy::disallowed_methods, reason = "a Session that is gone need not close")]
             entry.session.close.do_send(close);
         }
         let hub = ctx.address();
@@ -298,3 +277,6 @@ impl Handler<Stopped> for Hub {
         Box::pin(answer(self.say_and_tell(Event::Stopped, ctx)))
     }
 }
+
+#[cfg(test)]
+mod tests;

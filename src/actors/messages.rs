@@ -15,12 +15,6 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub u64);
 
-impl fmt::Display for SessionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
 /// Session → Hub: asks for a place. The Session waits for the answer before anything else.
 #[derive(Debug)]
 pub struct Register {
@@ -173,10 +167,7 @@ impl SessionHandle {
         A: Actor + Handler<Deliver> + Handler<Close>,
         A::Context: ToEnvelope<A, Deliver> + ToEnvelope<A, Close>,
     {
-        Self {
-            deliver: session.clone().recipient(),
-            close: session.recipient(),
-        }
+        Self { deliver: session.clone().recipient(), close: session.recipient() }
     }
 }
 

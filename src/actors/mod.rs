@@ -24,5 +24,8 @@
 pub mod console;
 pub mod hub;
 pub mod messages;
+mod poll_fn;
 pub mod session;
 pub mod stdin_reader;
+#[cfg(test)]
+mod stubs;

@@ -19,8 +19,8 @@ use std::{
 };
 
 use actix::{
-    Actor, ActorContext, ActorFuture, ActorFutureExt, ActorResponse, AsyncContext, Context,
-    Handler, Running, WrapFuture, dev::RecipientRequest,
+    Actor, ActorContext, ActorFutureExt, ActorResponse, AsyncContext, Context, Handler, Running,
+    WrapFuture, dev::RecipientRequest,
 };
 use bytes::Bytes;
 use tokio::{
@@ -31,9 +31,12 @@ use tokio::{
 };
 
 use crate::{
-    actors::messages::{
-        Admission, Close, Deliver, Deregister, HubHandle, Received, Refused, Register,
-        SessionHandle, SessionId,
+    actors::{
+        messages::{
+            Admission, Close, Deliver, Deregister, HubHandle, Received, Refused, Register,
+            SessionHandle, SessionId,
+        },
+        poll_fn::poll_fn,
     },
     event::CloseReason,
     line_reader::{Buffers, LineReader},
@@ -100,7 +103,7 @@ pub struct Session<S> {
     outbox: Outbox,
     /// What has no room in the outbox yet; the sender's drop is the Hub's answer.
     overflow: VecDeque<(Lines, oneshot::Sender<()>)>,
-    /// Whether a [`Flush`] is under way.
+    /// Whether [`Self::poll_flush`] is under way.
     flushing: bool,
     /// Whether writing has failed. What the peer sent before is taken all the same.
     broken: bool,
@@ -151,23 +154,16 @@ impl<S: Stream> Session<S> {
     }
 
     fn admitted(&mut self, admission: Admission, ctx: &mut Context<Self>) {
-        let Admission {
-            id,
-            sessions,
-            max_sessions,
-        } = admission;
+        let Admission { id, sessions, max_sessions } = admission;
         self.place = Some(id);
         self.phase = Phase::Open;
         self.newcomer = None;
-        self.send(
-            format!("220 linehub ready: client {sessions} of {max_sessions}\n").into(),
-            ctx,
-        );
+        self.send(format!("220 linehub ready: client {sessions} of {max_sessions}\n").into(), ctx);
         if let Some(idle) = self.setup.idle {
             self.heard = Some(Instant::now());
             self.watch_silence(idle, ctx);
         }
-        ctx.spawn(Reading);
+        ctx.spawn(poll_fn(Self::poll_reading));
     }
 
     fn refused(&mut self, ctx: &mut Context<Self>) {
@@ -181,8 +177,30 @@ impl<S: Stream> Session<S> {
             Err(_) => Duration::ZERO,
         };
         // In this order: the refusal is written first, however short the time is.
-        ctx.spawn(Refusing);
+        ctx.spawn(poll_fn(Self::poll_refusal));
         ctx.run_later(linger, |session, ctx| session.close(CloseReason::Left, ctx));
+    }
+
+    /// Writes the refusal, closes the sending side, and reads on until the peer has gone: closing
+    /// with unread input would reset the connection, and the reset could overtake the refusal.
+    fn poll_refusal(&mut self, ctx: &mut Context<Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
+        let _ = ready!(self.outbox.poll_write(&mut self.stream, cx));
+        ready!(self.poll_hang_up(ctx, cx));
+        let mut space = [MaybeUninit::uninit(); 16 * 1024];
+        loop {
+            let mut buffer = ReadBuf::uninit(&mut space);
+            let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer));
+            if read.is_err() || buffer.filled().is_empty() {
+                self.close(CloseReason::Left, ctx);
+                return Poll::Ready(());
+            }
+        }
+    }
+
+    /// Closes the sending side.
+    fn poll_hang_up(&mut self, _: &mut Context<Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
+        // Where this fails the connection is closed already.
+        Pin::new(&mut self.stream).poll_shutdown(cx).map(|_| ())
     }
 
     /// Reads and forwards, one batch at a time.
@@ -199,7 +217,14 @@ impl<S: Stream> Session<S> {
             if matches!(self.phase, Phase::Leaving(_) | Phase::Closed) {
                 return Poll::Ready(());
             }
-            match self.reader.poll_next(&mut self.stream, cx) {
+            let received = self.reader.received();
+            let next = self.reader.poll_next(&mut self.stream, cx);
+            if self.reader.received() > received
+                && let Some(heard) = &mut self.heard
+            {
+                *heard = Instant::now();
+            }
+            match next {
                 Poll::Pending => {
                     self.nothing_arrives(ctx);
                     return Poll::Pending;
@@ -207,11 +232,7 @@ impl<S: Stream> Session<S> {
                 Poll::Ready(Ok(Some(cut))) => self.forward(cut),
                 Poll::Ready(Ok(None)) if !self.broken => {
                     let stopping = matches!(self.phase, Phase::Stopping | Phase::Parting);
-                    let reason = if stopping {
-                        CloseReason::Shutdown
-                    } else {
-                        CloseReason::Left
-                    };
+                    let reason = if stopping { CloseReason::Shutdown } else { CloseReason::Left };
                     self.leave(reason, ctx);
                     return Poll::Ready(());
                 }
@@ -224,9 +245,6 @@ impl<S: Stream> Session<S> {
     }
 
     fn forward(&mut self, cut: Cut) {
-        if let Some(heard) = &mut self.heard {
-            *heard = Instant::now();
-        }
         let cut = match cut {
             Cut::Lines(lines) => {
                 let lines = reverse_lines(lines);
@@ -235,10 +253,8 @@ impl<S: Stream> Session<S> {
             }
             discarded @ Cut::Discarded(_) => discarded,
         };
-        self.forwarding = Some(Box::pin(self.setup.hub.received.send(Received {
-            peer: self.peer,
-            cut,
-        })));
+        self.forwarding =
+            Some(Box::pin(self.setup.hub.received.send(Received { peer: self.peer, cut })));
     }
 
     /// Puts it into the outbox and writes at once what the stream takes.
@@ -253,11 +269,12 @@ impl<S: Stream> Session<S> {
             Poll::Ready(result) => self.written(result, ctx),
             Poll::Pending => {
                 self.flushing = true;
-                ctx.spawn(Flush);
+                ctx.spawn(poll_fn(Self::poll_flush));
             }
         }
     }
 
+    /// Writes what waits for the peer.
     fn poll_flush(&mut self, ctx: &mut Context<Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
         loop {
             let result = self.outbox.poll_write(&mut self.stream, cx);
@@ -300,7 +317,7 @@ impl<S: Stream> Session<S> {
         if self.phase == Phase::Stopping && self.outbox.is_empty() {
             self.phase = Phase::Parting;
             self.heard = Some(Instant::now());
-            ctx.spawn(HangUp);
+            ctx.spawn(poll_fn(Self::poll_hang_up));
             self.watch_silence(LAST_LINES, ctx);
         }
     }
@@ -378,30 +395,18 @@ impl<S: Stream> Actor for Session<S> {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         let session = SessionHandle::new(ctx.address());
-        let register = self.setup.hub.register.send(Register {
-            peer: self.peer,
-            session,
-        });
-        ctx.wait(
-            register
-                .into_actor(self)
-                .map(|answer, session, ctx| match answer {
-                    Ok(Ok(admission)) => session.admitted(admission, ctx),
-                    Ok(Err(Refused::Full)) => session.refused(ctx),
-                    Ok(Err(Refused::Stopping)) | Err(_) => {
-                        session.reset(CloseReason::Shutdown, ctx)
-                    }
-                }),
-        );
+        let register = self.setup.hub.register.send(Register { peer: self.peer, session });
+        ctx.wait(register.into_actor(self).map(|answer, session, ctx| match answer {
+            Ok(Ok(admission)) => session.admitted(admission, ctx),
+            Ok(Err(Refused::Full)) => session.refused(ctx),
+            Ok(Err(Refused::Stopping)) | Err(_) => session.reset(CloseReason::Shutdown, ctx),
+        }));
     }
 
     fn stopping(&mut self, _: &mut Context<Self>) -> Running {
         // Only a panic leaves a place that has not been given back.
         if let Some(id) = self.place.take() {
-            let deregister = Deregister {
-                id,
-                reason: CloseReason::Lost,
-            };
+            let deregister = Deregister { id, reason: CloseReason::Lost };
             #[expect(clippy::disallowed_methods, reason = "a stopping actor cannot wait")]
             self.setup.hub.deregister.do_send(deregister);
         }
@@ -451,77 +456,5 @@ impl<S: Stream> Handler<Close> for Session<S> {
     }
 }
 
-/// Reads from the peer until it leaves.
-struct Reading;
-
-impl<S: Stream> ActorFuture<Session<S>> for Reading {
-    type Output = ();
-
-    fn poll(
-        self: Pin<&mut Self>,
-        session: &mut Session<S>,
-        ctx: &mut Context<Session<S>>,
-        cx: &mut TaskContext<'_>,
-    ) -> Poll<()> {
-        session.poll_reading(ctx, cx)
-    }
-}
-
-/// Writes what waits for the peer.
-struct Flush;
-
-impl<S: Stream> ActorFuture<Session<S>> for Flush {
-    type Output = ();
-
-    fn poll(
-        self: Pin<&mut Self>,
-        session: &mut Session<S>,
-        ctx: &mut Context<Session<S>>,
-        cx: &mut TaskContext<'_>,
-    ) -> Poll<()> {
-        session.poll_flush(ctx, cx)
-    }
-}
-
-/// Closes the sending side.
-struct HangUp;
-
-impl<S: Stream> ActorFuture<Session<S>> for HangUp {
-    type Output = ();
-
-    fn poll(
-        self: Pin<&mut Self>,
-        session: &mut Session<S>,
-        _: &mut Context<Session<S>>,
-        cx: &mut TaskContext<'_>,
-    ) -> Poll<()> {
-        Pin::new(&mut session.stream).poll_shutdown(cx).map(|_| ())
-    }
-}
-
-/// Writes the refusal, closes the sending side, and reads on until the peer has gone: closing
-/// with unread input would reset the connection, and the reset could overtake the refusal.
-struct Refusing;
-
-impl<S: Stream> ActorFuture<Session<S>> for Refusing {
-    type Output = ();
-
-    fn poll(
-        self: Pin<&mut Self>,
-        session: &mut Session<S>,
-        ctx: &mut Context<Session<S>>,
-        cx: &mut TaskContext<'_>,
-    ) -> Poll<()> {
-        let _ = ready!(session.outbox.poll_write(&mut session.stream, cx));
-        let _ = ready!(Pin::new(&mut session.stream).poll_shutdown(cx));
-        let mut space = [MaybeUninit::uninit(); 16 * 1024];
-        loop {
-            let mut buffer = ReadBuf::uninit(&mut space);
-            let read = ready!(Pin::new(&mut session.stream).poll_read(cx, &mut buffer));
-            if read.is_err() || buffer.filled().is_empty() {
-                session.close(CloseReason::Left, ctx);
-                return Poll::Ready(());
-            }
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

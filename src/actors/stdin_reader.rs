@@ -9,13 +9,16 @@ use std::{
 };
 
 use actix::{
-    Actor, ActorContext, ActorFuture, AsyncContext, Context, Handler, Message, Recipient,
-    ResponseFuture, dev::RecipientRequest,
+    Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient, ResponseFuture,
+    dev::RecipientRequest,
 };
 use tokio::{io::AsyncRead, sync::oneshot};
 
 use crate::{
-    actors::messages::{Broadcast, Report},
+    actors::{
+        messages::{Broadcast, Report},
+        poll_fn::poll_fn,
+    },
     line_reader::{Buffers, LineReader},
     lines::{BATCH, Cut, LineDecoder, Lines},
     outbox::BATCH_OVERHEAD,
@@ -84,6 +87,7 @@ impl<R: AsyncRead + Unpin + 'static> StdinReader<R> {
         (reader, has_ended)
     }
 
+    /// Reads, and relays what has been read.
     fn poll_relaying(&mut self, ctx: &mut Context<Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
         loop {
             if self.next.is_none() && !self.input_ended {
@@ -117,11 +121,7 @@ impl<R: AsyncRead + Unpin + 'static> StdinReader<R> {
     fn relay(&mut self, lines: Lines) {
         self.reader.lend(&lines);
         // A few lines must not keep a whole read buffer for as long as they wait in an outbox.
-        let lines = if lines.len() < BATCH / 2 {
-            lines.compact()
-        } else {
-            lines
-        };
+        let lines = if lines.len() < BATCH / 2 { lines.compact() } else { lines };
         self.relaying = Some(Box::pin(self.relay.broadcast.send(Broadcast(lines))));
     }
 
@@ -130,10 +130,7 @@ impl<R: AsyncRead + Unpin + 'static> StdinReader<R> {
             "a line of {bytes} bytes was not sent: it is longer than limits.max_line ({} bytes)",
             self.max_line
         );
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "nothing depends on its being read"
-        )]
+        #[expect(clippy::disallowed_methods, reason = "nothing depends on its being read")]
         self.relay.report.do_send(Report(sentence));
     }
 
@@ -148,7 +145,7 @@ impl<R: AsyncRead + Unpin + 'static> Actor for StdinReader<R> {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        ctx.spawn(Relaying);
+        ctx.spawn(poll_fn(Self::poll_relaying));
     }
 }
 
@@ -167,18 +164,5 @@ impl<R: AsyncRead + Unpin + 'static> Handler<Finish> for StdinReader<R> {
     }
 }
 
-/// Reads, and relays what has been read.
-struct Relaying;
-
-impl<R: AsyncRead + Unpin + 'static> ActorFuture<StdinReader<R>> for Relaying {
-    type Output = ();
-
-    fn poll(
-        self: Pin<&mut Self>,
-        reader: &mut StdinReader<R>,
-        ctx: &mut Context<StdinReader<R>>,
-        cx: &mut TaskContext<'_>,
-    ) -> Poll<()> {
-        reader.poll_relaying(ctx, cx)
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -189,11 +189,7 @@ impl Editor {
         state.phase = Phase::Ended;
         self.ended.store(true, Ordering::Release);
         drop(state);
-        let lines = self
-            .lines
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner).take();
         // It fails when the other end is gone, which is all that is wanted.
         let _ = lines.map(|lines| lines.shutdown(Shutdown::Both));
     }

@@ -63,9 +63,7 @@ impl Keys {
                     self.0 = State::Character(bits, missing - 1);
                     return None;
                 }
-                char::from_u32(bits)
-                    .filter(|c| !c.is_control())
-                    .map(Key::Char)
+                char::from_u32(bits).filter(|c| !c.is_control()).map(Key::Char)
             }
             State::Ground | State::Character(..) => self.ground(byte),
             State::Escape => self.escape(byte),

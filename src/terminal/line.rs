@@ -95,11 +95,7 @@ impl Line {
             Key::Interrupt => return Outcome::Ended,
             Key::Enter => return Outcome::Entered,
         };
-        if changed {
-            Outcome::Edited
-        } else {
-            Outcome::Nothing
-        }
+        if changed { Outcome::Edited } else { Outcome::Nothing }
     }
 
     /// Takes the line out and begins the next.
@@ -123,11 +119,7 @@ impl Line {
             Some(recalled) => recalled,
             None => (self.history.len(), self.buffer.as_str().to_owned()),
         };
-        let at = if older {
-            at.saturating_sub(1)
-        } else {
-            (at + 1).min(self.history.len())
-        };
+        let at = if older { at.saturating_sub(1) } else { (at + 1).min(self.history.len()) };
         let line = self.history.get(at).unwrap_or(&draft).clone();
         self.replace(&line);
         if at < self.history.len() {

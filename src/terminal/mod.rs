@@ -35,7 +35,7 @@ use self::{editor::Editor, tty::Tty};
 /// How long a terminal that takes nothing may hold up the end.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The terminal that is both stdin and stdout. Dropping it [ends](Self::end) the editor.
+/// The terminal that is both stdin and stdout. Dropping it [ends](Self::ending) the editor.
 #[derive(Debug)]
 pub struct Terminal {
     editor: Arc<Editor>,
@@ -63,25 +63,18 @@ impl Terminal {
     /// after the end everything goes straight to the terminal.
     #[must_use]
     pub fn printer(&self) -> TerminalPrinter {
-        TerminalPrinter {
-            editor: Arc::clone(&self.editor),
-            begun: Vec::new(),
-        }
+        TerminalPrinter { editor: Arc::clone(&self.editor), begun: Vec::new() }
     }
 
     /// Where what stderr is to get is to be written: above the prompt if stderr is a terminal, too.
     #[must_use]
     pub fn err_printer(&self) -> Box<dyn Write + Send> {
-        if io::stderr().is_terminal() {
-            Box::new(self.printer())
-        } else {
-            Box::new(io::stderr())
-        }
+        if io::stderr().is_terminal() { Box::new(self.printer()) } else { Box::new(io::stderr()) }
     }
 
     /// Shows the prompt. What is typed from now on is in the stream, in lines; the stream ends
     /// with Ctrl-C, with Ctrl-D on an empty line, when the terminal hangs up, and at the
-    /// [end](Self::end). When it has ended the terminal is as it was found.
+    /// [end](Self::ending). When it has ended the terminal is as it was found.
     ///
     /// # Errors
     ///
@@ -96,36 +89,33 @@ impl Terminal {
         let lines = tokio::net::UnixStream::from_std(theirs)?;
         let ours = Arc::new(ours);
         self.editor.start(Arc::clone(&ours))?;
-        let input = TerminalInput {
-            lines,
-            editor: Arc::clone(&self.editor),
-        };
+        let input = TerminalInput { lines, editor: Arc::clone(&self.editor) };
         let editor = Arc::clone(&self.editor);
         let edit = move || {
             // Input that fails has ended, too: there is no more to be had.
             let _ = editor.edit(&ours);
             editor.end(false);
         };
-        thread::Builder::new()
-            .name("terminal".to_owned())
-            .spawn(edit)?;
+        thread::Builder::new().name("terminal".to_owned()).spawn(edit)?;
         Ok(input)
     }
 
-    /// Ends the editor and puts the terminal back as it was found. The stream of what is typed
-    /// ends, a prompt with nothing behind it is taken off, a half-typed line stays, and what is
-    /// printed from now on begins on a fresh row. Nothing happens if it has ended before.
+    /// Ends the editor when called, for whoever does not have the terminal: before an exit that
+    /// drops nothing.
     ///
-    /// Dropping the terminal or the input does the same; this is for a program that exits
-    /// without. A terminal that takes nothing is left alone after a second.
-    pub fn end(&self) {
-        end(&self.editor);
+    /// The end puts the terminal back as it was found. The stream of what is typed ends, a prompt
+    /// with nothing behind it is taken off, a half-typed line stays, and what is printed from then
+    /// on begins on a fresh row. Nothing happens if it has ended before. A terminal that takes
+    /// nothing is left alone after a second.
+    pub fn ending(&self) -> impl FnOnce() + Send + use<> {
+        let editor = Arc::clone(&self.editor);
+        move || end(&editor)
     }
 }
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        self.end();
+        end(&self.editor);
     }
 }
 
@@ -139,10 +129,7 @@ pub struct TerminalPrinter {
 
 impl Clone for TerminalPrinter {
     fn clone(&self) -> Self {
-        Self {
-            editor: Arc::clone(&self.editor),
-            begun: Vec::new(),
-        }
+        Self { editor: Arc::clone(&self.editor), begun: Vec::new() }
     }
 }
 
@@ -170,7 +157,7 @@ impl Write for TerminalPrinter {
     }
 }
 
-/// What is typed: lines that end in LF. Dropping it [ends](Terminal::end) the editor.
+/// What is typed: lines that end in LF. Dropping it [ends](Terminal::ending) the editor.
 #[derive(Debug)]
 pub struct TerminalInput {
     lines: tokio::net::UnixStream,

@@ -75,10 +75,7 @@ impl Screen {
     /// A line longer than the window shows its last rows before the cursor: what has been
     /// scrolled out of the window cannot be taken off again.
     fn fitted(window: Window, prompt: &str, before: &str, after: &str) -> Self {
-        let whole = Self {
-            before: [prompt, before].concat(),
-            after: after.to_owned(),
-        };
+        let whole = Self { before: [prompt, before].concat(), after: after.to_owned() };
         let cells = window.rows * window.columns;
         let surely_too_long = before.len() + after.len() > cells * MAX_CHARACTER;
         if !surely_too_long && end(window, &[prompt, before, after].concat()).0 < window.rows {
@@ -86,28 +83,19 @@ impl Screen {
         }
         // A column less than there are: a wide character may not fit into the last one.
         let mut room = (window.rows - 1) * (window.columns - 1);
-        let fitting = before
-            .grapheme_indices(true)
-            .rev()
-            .take_while(|(_, grapheme)| {
-                let fits = room >= grapheme.width();
-                room = room.saturating_sub(grapheme.width());
-                fits
-            });
+        let fitting = before.grapheme_indices(true).rev().take_while(|(_, grapheme)| {
+            let fits = room >= grapheme.width();
+            room = room.saturating_sub(grapheme.width());
+            fits
+        });
         let start = fitting.last().map_or(before.len(), |(at, _)| at);
-        Self {
-            before: before.get(start..).unwrap_or_default().to_owned(),
-            after: String::new(),
-        }
+        Self { before: before.get(start..).unwrap_or_default().to_owned(), after: String::new() }
     }
 
     fn extended_by(&self, typed: &str, next: &Self) -> bool {
         let shown = !self.before.is_empty();
         // A character without a width belongs to the one before it.
-        let apart = typed
-            .chars()
-            .next()
-            .is_none_or(|c| c.encode_utf8(&mut [0; 4]).width() > 0);
+        let apart = typed.chars().next().is_none_or(|c| c.encode_utf8(&mut [0; 4]).width() > 0);
         shown && apart && self.after.is_empty() && next.after.is_empty()
     }
 
@@ -140,11 +128,7 @@ fn end(window: Window, text: &str) -> (usize, usize) {
             (row, column) = (row + 1, width);
         }
     }
-    if column >= window.columns {
-        (row + 1, 0)
-    } else {
-        (row, column)
-    }
+    if column >= window.columns { (row + 1, 0) } else { (row, column) }
 }
 
 /// The line with spaces for tabs: terminals do not wrap a tab, nor does it cover what was there.
@@ -154,11 +138,7 @@ fn without_tabs(prompt: &str, before: &str, after: &str) -> (String, String) {
         let mut spaced = String::with_capacity(text.len());
         for part in text.split_inclusive('\t') {
             let text = part.trim_end_matches('\t');
-            let spaces = if text == part {
-                0
-            } else {
-                TAB - (column + text.width()) % TAB
-            };
+            let spaces = if text == part { 0 } else { TAB - (column + text.width()) % TAB };
             column += text.width() + spaces;
             spaced += text;
             spaced.extend(std::iter::repeat_n(' ', spaces));
@@ -245,11 +225,7 @@ mod tests {
     }
 
     fn terminal(rows: u16, columns: u16) -> vt100::Parser {
-        vt100::Parser::new(
-            NonZeroU16::new(rows).unwrap(),
-            NonZeroU16::new(columns).unwrap(),
-            0,
-        )
+        vt100::Parser::new(NonZeroU16::new(rows).unwrap(), NonZeroU16::new(columns).unwrap(), 0)
     }
 
     proptest! {

@@ -18,16 +18,10 @@ use rustix::{
 use super::screen::Window;
 
 /// How long the suspended program may take to notice.
-const SUSPENDING: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 100_000_000,
-};
+const SUSPENDING: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
 /// A terminal's window, where it does not tell.
-const WINDOW: Window = Window {
-    columns: 80,
-    rows: 24,
-};
+const WINDOW: Window = Window { columns: 80, rows: 24 };
 
 /// stdin and stdout, a terminal.
 #[derive(Debug)]
@@ -78,10 +72,9 @@ impl Tty {
 
 pub(super) fn window() -> Window {
     match tcgetwinsize(io::stdout()) {
-        Ok(size) if size.ws_col > 1 && size.ws_row > 1 => Window {
-            columns: size.ws_col.into(),
-            rows: size.ws_row.into(),
-        },
+        Ok(size) if size.ws_col > 1 && size.ws_row > 1 => {
+            Window { columns: size.ws_col.into(), rows: size.ws_row.into() }
+        }
         _ => WINDOW,
     }
 }

@@ -63,14 +63,8 @@ impl OnPty {
         let waiting = thread::spawn(move || {
             let _ = exit_sender.send(child.wait());
         });
-        let (rows, columns) = (
-            NonZeroU16::new(rows).unwrap(),
-            NonZeroU16::new(columns).unwrap(),
-        );
-        let seen = Seen {
-            screen: vt100::Parser::new(rows, columns, 0),
-            bytes: Vec::new(),
-        };
+        let (rows, columns) = (NonZeroU16::new(rows).unwrap(), NonZeroU16::new(columns).unwrap());
+        let seen = Seen { screen: vt100::Parser::new(rows, columns, 0), bytes: Vec::new() };
         let seen = Arc::new((Mutex::new(seen), Condvar::new()));
         let pty = Arc::new(pty);
         let (source, sink) = (Arc::clone(&pty), Arc::clone(&seen));
@@ -117,17 +111,11 @@ impl OnPty {
     }
 
     fn wait_until(&self, right: impl Fn(&Seen) -> bool) -> String {
-        let (guard, wait) = self
-            .seen
-            .1
-            .wait_timeout_while(self.seen(), PATIENCE, |seen| !right(seen))
-            .unwrap();
+        let (guard, wait) =
+            self.seen.1.wait_timeout_while(self.seen(), PATIENCE, |seen| !right(seen)).unwrap();
         let (rows, cursor) = (rows(&guard), guard.screen.screen().cursor_position());
         drop(guard);
-        assert!(
-            !wait.timed_out(),
-            "the cursor stays at {cursor:?} in:\n{rows}"
-        );
+        assert!(!wait.timed_out(), "the cursor stays at {cursor:?} in:\n{rows}");
         rows
     }
 

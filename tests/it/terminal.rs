@@ -75,8 +75,7 @@ impl HubServer {
 
     /// The prompt with this behind it is the last row.
     fn prompts(&self, typed: &str) -> String {
-        self.program
-            .last_row(format!("{PROMPT} {typed}").trim_end())
+        self.program.last_row(format!("{PROMPT} {typed}").trim_end())
     }
 }
 
@@ -101,16 +100,12 @@ impl HubClient {
     }
 
     fn prompts(&self, typed: &str) -> String {
-        self.program
-            .last_row(format!("> Enter string : {typed}").trim_end())
+        self.program.last_row(format!("> Enter string : {typed}").trim_end())
     }
 
     /// The first row of the transcript.
     fn greeting(&self) -> String {
-        format!(
-            "> Connected to server IP = 127.0.0.1 and PORT = {}",
-            self.port
-        )
+        format!("> Connected to server IP = 127.0.0.1 and PORT = {}", self.port)
     }
 
     /// Takes leave of the client as a server does.
@@ -129,10 +124,7 @@ fn keeps_a_half_typed_line_while_lines_arrive() {
     server.program.press("half ty");
     server.prompts("half ty");
     peer.send("taco cat\n");
-    let arrived = format!(
-        "> [{}] Client message = tac ocat\n{PROMPT} half ty",
-        peer.name
-    );
+    let arrived = format!("> [{}] Client message = tac ocat\n{PROMPT} half ty", peer.name);
     server.program.wait_for(|screen| screen.ends_with(&arrived));
     server.program.press("ped\r");
     assert_eq!(peer.line(), "half typed");
@@ -157,12 +149,8 @@ fn keeps_the_prompt_whole_while_a_thousand_lines_arrive() {
         expected += &format!("> [{}] Client message = {line}\n", peer.name);
     }
     let (first, second) = typed.split_at(60 - PROMPT.len() - 1);
-    server
-        .program
-        .shows(&format!("{expected}{PROMPT} {first}\n{second}"));
-    server
-        .program
-        .cursor_comes_to(1003, (second.len() - 7).try_into().unwrap());
+    server.program.shows(&format!("{expected}{PROMPT} {first}\n{second}"));
+    server.program.cursor_comes_to(1003, (second.len() - 7).try_into().unwrap());
 }
 
 #[test]
@@ -198,9 +186,7 @@ fn relays_a_line_that_was_edited_in_its_middle() {
     server.program.press("\r");
     assert_eq!(peer.line(), "hello wörld");
     // Cut the last word and put it in at the start; delete what is behind the cursor.
-    server
-        .program
-        .press(&["cat taco ", CTRL_W, CTRL_A, CTRL_Y, CTRL_K, CTRL_Y, CTRL_D].concat());
+    server.program.press(&["cat taco ", CTRL_W, CTRL_A, CTRL_Y, CTRL_K, CTRL_Y, CTRL_D].concat());
     server.program.press("\r");
     assert_eq!(peer.line(), "taco cat ");
 }
@@ -218,10 +204,7 @@ fn calls_earlier_lines_back_with_the_arrow_keys() {
     server.program.press("\x1b[B\x1b[B");
     server.prompts("thi");
     server.program.press(&[UP, "!\r"].concat());
-    assert_eq!(
-        [peer.line(), peer.line(), peer.line()],
-        ["first", "second", "second!"]
-    );
+    assert_eq!([peer.line(), peer.line(), peer.line()], ["first", "second", "second!"]);
 }
 
 #[test]
@@ -261,16 +244,12 @@ fn stops_in_order_on_ctrl_c_and_leaves_the_line_on_the_screen() {
 fn stops_in_order_on_ctrl_d_but_only_behind_the_prompt() {
     let server = HubServer::start("xterm-256color", WINDOW);
     let mut peer = server.connect();
-    server
-        .program
-        .press(&["hellos", LEFT, CTRL_D, CTRL_D, "\r"].concat());
+    server.program.press(&["hellos", LEFT, CTRL_D, CTRL_D, "\r"].concat());
     assert_eq!(peer.line(), "hello");
     server.program.press(CTRL_D);
     assert_eq!(server.program.exit_status(), Some(0));
-    let end = format!(
-        "{PROMPT} hello\n{PROMPT}\n> Closing connection for client [{}]...",
-        peer.name
-    );
+    let end =
+        format!("{PROMPT} hello\n{PROMPT}\n> Closing connection for client [{}]...", peer.name);
     server.program.wait_for(|screen| screen.ends_with(&end));
     assert!(server.program.is_as_it_was_found());
 }
@@ -333,10 +312,7 @@ fn writes_no_control_codes_to_a_terminal_that_has_none() {
         server.program.wait_for(|screen| screen.ends_with(&arrived));
         server.program.press(CTRL_D);
         assert_eq!(server.program.exit_status(), Some(0));
-        let end = format!(
-            "{PROMPT}\n> Closing connection for client [{}]...",
-            peer.name
-        );
+        let end = format!("{PROMPT}\n> Closing connection for client [{}]...", peer.name);
         server.program.wait_for(|screen| screen.ends_with(&end));
         assert!(server.program.is_as_it_was_found());
         assert!(!server.program.bytes().contains(&0x1b));
@@ -360,10 +336,7 @@ fn reads_like_the_transcript_at_the_server() {
     two.send("racecar\n");
     server.program.wait_for(|screen| screen.contains("racecar"));
     server.program.press("I have 2 clients\r");
-    assert_eq!(
-        [one.line(), two.line()],
-        ["I have 2 clients", "I have 2 clients"]
-    );
+    assert_eq!([one.line(), two.line()], ["I have 2 clients", "I have 2 clients"]);
     server.program.press(CTRL_D);
     assert_eq!(server.program.exit_status(), Some(0));
     let expected = format!(
@@ -379,9 +352,7 @@ fn reads_like_the_transcript_at_the_server() {
         one = one.name,
         two = two.name,
     );
-    server
-        .program
-        .wait_for(|screen| screen.starts_with(&expected));
+    server.program.wait_for(|screen| screen.starts_with(&expected));
 }
 
 #[test]
@@ -467,9 +438,7 @@ fn a_client_at_a_dumb_terminal_gets_its_prompt_again() {
 fn keeps_a_line_of_several_rows_whole_while_lines_arrive() {
     let mut client = HubClient::start("xterm-256color", (20, 30));
     // Two rows of thirteen and thirty columns, to the last one, with a wide character in it.
-    client
-        .program
-        .press("thirteen wide漢字ends in the last column ..");
+    client.program.press("thirteen wide漢字ends in the last column ..");
     client.program.wait_for(|screen| screen.ends_with(".."));
     for word in ["one", "two", "three"] {
         client.hub.send(&format!("{word}\n"));
@@ -480,21 +449,14 @@ fn keeps_a_line_of_several_rows_whole_while_lines_arrive() {
              > Enter string : thirteen wide\n\
              漢字ends in the last column .."
         );
-        client
-            .program
-            .wait_for(|screen| screen.ends_with(&expected));
+        client.program.wait_for(|screen| screen.ends_with(&expected));
     }
     client.program.press(&[CTRL_A, "x"].concat());
     let expected = "\n\n> Enter string : xthirteen wid\ne漢字ends in the last column .\n.";
     client.program.wait_for(|screen| screen.ends_with(expected));
     client.program.press("\r");
-    assert_eq!(
-        client.hub.line(),
-        "xthirteen wide漢字ends in the last column .."
-    );
-    client
-        .program
-        .wait_for(|screen| screen.ends_with("\n.\n\n> Enter string :"));
+    assert_eq!(client.hub.line(), "xthirteen wide漢字ends in the last column ..");
+    client.program.wait_for(|screen| screen.ends_with("\n.\n\n> Enter string :"));
 }
 
 #[test]
@@ -504,12 +466,8 @@ fn shows_the_end_of_a_line_that_is_longer_than_the_window() {
     client.program.press(&line);
     client.program.wait_for(|screen| screen.ends_with("6789"));
     client.hub.send("seen\n");
-    client
-        .program
-        .wait_for(|screen| screen.starts_with("nees\n") && screen.ends_with("6789"));
+    client.program.wait_for(|screen| screen.starts_with("nees\n") && screen.ends_with("6789"));
     client.program.press("!\r");
     assert_eq!(client.hub.line(), line + "!");
-    client
-        .program
-        .wait_for(|screen| screen.ends_with("!\n\n> Enter string :"));
+    client.program.wait_for(|screen| screen.ends_with("!\n\n> Enter string :"));
 }

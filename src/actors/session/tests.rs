@@ -1,0 +1,287 @@
+//! The Session with a stub Hub over an in-memory stream.
+
+use actix::Addr;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+use super::*;
+use crate::actors::{
+    messages::Untaken,
+    stubs::{Inbox, peer, settle, soon, stub},
+};
+
+/// What an in-memory stream holds in each direction, in bytes.
+const PIPE: usize = 64;
+
+/// A Session and both its ends: the Hub, which the test plays, and the peer's.
+struct Scene {
+    session: Addr<Session<DuplexStream>>,
+    theirs: DuplexStream,
+    register: Inbox<Register>,
+    received: Inbox<Received>,
+    deregister: Inbox<Deregister>,
+}
+
+fn scene(edit: impl FnOnce(&mut Setup)) -> Scene {
+    let (register, registers) = stub();
+    let (received, receives) = stub();
+    let (deregister, deregisters) = stub();
+    let mut setup = Setup {
+        hub: HubHandle { register, received, deregister },
+        max_line: 40,
+        outbox: 300,
+        stall: Duration::from_secs(10),
+        idle: None,
+        buffers: Buffers::new(2),
+        lingering: Arc::new(Semaphore::new(1)),
+    };
+    edit(&mut setup);
+    let (ours, theirs) = duplex(PIPE);
+    let session = Session::new(ours, peer(1), Arc::new(setup), None).start();
+    Scene { session, theirs, register: registers, received: receives, deregister: deregisters }
+}
+
+/// A scene in which the session has been admitted and greeted.
+async fn open(edit: impl FnOnce(&mut Setup)) -> Scene {
+    let mut scene = scene(edit);
+    let admission = Admission { id: SessionId(7), sessions: 3, max_sessions: 4 };
+    scene.register.answer(Ok(admission)).await;
+    assert_eq!(scene.read(33).await, "220 linehub ready: client 3 of 4\n");
+    scene
+}
+
+impl Scene {
+    async fn read(&mut self, len: usize) -> String {
+        let mut bytes = vec![0; len];
+        soon(self.theirs.read_exact(&mut bytes)).await.unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    async fn read_to_end(&mut self) -> String {
+        let mut text = String::new();
+        soon(self.theirs.read_to_string(&mut text)).await.unwrap();
+        text
+    }
+
+    async fn write(&mut self, text: &str) {
+        soon(self.theirs.write_all(text.as_bytes())).await.unwrap();
+    }
+
+    fn deliver(&self, text: &str) -> impl Future<Output = bool> + Unpin + use<> {
+        let answer = self.session.send(Deliver(Lines::one(text)));
+        Box::pin(async { answer.await.is_ok() })
+    }
+
+    /// Whether this stays unanswered when everybody has done what there is to do.
+    async fn waits(what: &mut (impl Future + Unpin)) -> bool {
+        tokio::select! {
+            biased;
+            _ = what => false,
+            () = settle() => true,
+        }
+    }
+}
+
+fn lines(text: &str) -> Cut {
+    Cut::Lines(Lines::one(text))
+}
+
+#[actix::test]
+async fn registers_before_anything_else_and_greets_with_its_count() {
+    let mut scene = scene(|_| ());
+    scene.write("early\n").await;
+    let (register, answer) = scene.register.next().await;
+    assert_eq!(register.peer, peer(1));
+    assert!(scene.received.is_empty().await);
+    let admission = Admission { id: SessionId(0), sessions: 1, max_sessions: 4 };
+    answer.send(Ok(admission)).unwrap();
+    assert_eq!(scene.read(33).await, "220 linehub ready: client 1 of 4\n");
+    assert_eq!(scene.received.next().await.0.cut, lines("ylrae"));
+}
+
+#[actix::test]
+async fn reverses_and_forwards_in_order_one_batch_at_a_time() {
+    let mut scene = open(|_| ()).await;
+    scene.write("one\ntwo\nth").await;
+    let (received, answer) = scene.received.next().await;
+    assert_eq!((received.peer, received.cut), (peer(1), lines("eno\nowt")));
+    scene.write("ree\n").await;
+    assert!(scene.received.is_empty().await, "the first batch has not been taken");
+    answer.send(Ok(())).unwrap();
+    assert_eq!(scene.received.answer(Ok(())).await.cut, lines("eerht"));
+}
+
+#[actix::test]
+async fn reports_a_line_that_is_too_long_and_goes_on() {
+    let mut scene = open(|_| ()).await;
+    scene.write(&format!("{}\nok\n", "x".repeat(41))).await;
+    assert_eq!(scene.received.answer(Ok(())).await.cut, Cut::Discarded(41));
+    assert_eq!(scene.received.answer(Ok(())).await.cut, lines("ko"));
+}
+
+#[actix::test]
+async fn a_half_close_takes_the_last_line_gives_the_place_back_and_then_closes() {
+    let mut scene = open(|_| ()).await;
+    scene.write("last").await;
+    scene.theirs.shutdown().await.unwrap();
+    assert_eq!(scene.received.answer(Ok(())).await.cut, lines("tsal"));
+    let (deregister, answer) = scene.deregister.next().await;
+    assert_eq!((deregister.id, deregister.reason), (SessionId(7), CloseReason::Left));
+    let mut close = Box::pin(scene.theirs.read_u8());
+    assert!(Scene::waits(&mut close).await, "it closed before the place was free");
+    answer.send(()).unwrap();
+    assert!(soon(close).await.is_err());
+}
+
+#[actix::test]
+async fn a_peer_that_leaves_gets_what_was_waiting_for_it() {
+    let mut scene = open(|_| ()).await;
+    let long = "x".repeat(PIPE + 10);
+    assert!(soon(scene.deliver(&long)).await);
+    scene.theirs.shutdown().await.unwrap();
+    assert!(scene.deregister.is_empty().await);
+    assert!(soon(scene.deliver("too late")).await);
+    assert_eq!(scene.read(long.len() + 1).await, format!("{long}\n"));
+    assert_eq!(scene.deregister.answer(()).await.reason, CloseReason::Left);
+    assert_eq!(scene.read_to_end().await, "");
+}
+
+#[actix::test]
+async fn a_refusal_is_written_whole_though_the_peer_has_sent_data_already() {
+    let mut scene = scene(|_| ());
+    scene.write("I am\nso eager").await;
+    scene.register.answer(Err(Refused::Full)).await;
+    assert_eq!(scene.read_to_end().await, "421 Server rejected due to too many clients\n");
+    assert!(scene.received.is_empty().await);
+    assert!(scene.deregister.is_empty().await);
+}
+
+#[actix::test]
+async fn a_refused_peer_may_linger_for_a_moment_and_no_longer() {
+    tokio::time::pause();
+    let mut scene = scene(|_| ());
+    scene.register.answer(Err(Refused::Full)).await;
+    settle().await;
+    scene.write("still here").await;
+    assert!(scene.session.connected());
+    tokio::time::advance(REFUSAL_LINGER + Duration::from_millis(1)).await;
+    settle().await;
+    assert!(!scene.session.connected());
+}
+
+#[actix::test]
+async fn refused_peers_linger_in_limited_number() {
+    let mut scene = scene(|setup| setup.lingering = Arc::new(Semaphore::new(0)));
+    scene.register.answer(Err(Refused::Full)).await;
+    assert_eq!(scene.read_to_end().await, "421 Server rejected due to too many clients\n");
+    let gone = async {
+        while scene.session.connected() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(REFUSAL_LINGER / 2, gone).await.expect("it does not linger");
+}
+
+#[actix::test]
+async fn a_delivery_without_room_is_answered_when_there_is_room() {
+    let mut scene = open(|_| ()).await;
+    let text = "x".repeat(120);
+    assert!(soon(scene.deliver(&text)).await);
+    let mut second = scene.deliver(&text);
+    assert!(Scene::waits(&mut second).await);
+    let mut both = scene.read(121).await;
+    assert!(soon(second).await);
+    both += &scene.read(121).await;
+    assert_eq!(both, format!("{text}\n{text}\n"));
+}
+
+#[actix::test]
+async fn a_peer_without_room_for_too_long_is_let_go_as_stalled() {
+    tokio::time::pause();
+    let mut scene = open(|_| ()).await;
+    let text = "x".repeat(200);
+    assert!(soon(scene.deliver(&text)).await);
+    let mut second = scene.deliver(&text);
+    assert!(Scene::waits(&mut second).await);
+    tokio::time::advance(Duration::from_secs(9)).await;
+    scene.read(1).await;
+    assert!(Scene::waits(&mut second).await, "nine seconds are not ten");
+    tokio::time::advance(Duration::from_secs(2)).await;
+    assert!(soon(second).await, "the Hub is not held up any longer");
+    assert_eq!(scene.deregister.answer(()).await.reason, CloseReason::Stalled);
+}
+
+#[actix::test]
+async fn a_leaving_peer_that_does_not_read_is_let_go_as_stalled() {
+    tokio::time::pause();
+    let mut scene = open(|_| ()).await;
+    assert!(soon(scene.deliver(&"x".repeat(200))).await);
+    scene.theirs.shutdown().await.unwrap();
+    settle().await;
+    tokio::time::advance(Duration::from_secs(11)).await;
+    assert_eq!(scene.deregister.answer(()).await.reason, CloseReason::Stalled);
+}
+
+#[actix::test]
+async fn a_silent_peer_is_let_go_if_silence_has_a_limit() {
+    tokio::time::pause();
+    let mut scene = open(|setup| setup.idle = Some(Duration::from_secs(60))).await;
+    tokio::time::advance(Duration::from_secs(50)).await;
+    scene.write("hm\n").await;
+    scene.received.answer(Ok(())).await;
+    tokio::time::advance(Duration::from_secs(50)).await;
+    assert!(scene.deregister.is_empty().await);
+    scene.write("not even a li").await;
+    settle().await;
+    tokio::time::advance(Duration::from_secs(50)).await;
+    assert!(scene.deregister.is_empty().await, "half a line is not silence");
+    tokio::time::advance(Duration::from_secs(11)).await;
+    assert_eq!(scene.deregister.answer(()).await.reason, CloseReason::Idle);
+    assert_eq!(scene.read_to_end().await, "");
+}
+
+#[actix::test]
+async fn a_peer_that_breaks_off_is_lost_and_what_it_had_sent_is_taken() {
+    let mut scene = open(|_| ()).await;
+    scene.write("one\n").await;
+    assert!(soon(scene.deliver(&"x".repeat(200))).await);
+    drop(scene.theirs);
+    assert_eq!(scene.received.answer(Ok(())).await.cut, lines("eno"));
+    assert_eq!(scene.deregister.answer(()).await.reason, CloseReason::Lost);
+}
+
+#[actix::test]
+async fn when_the_server_stops_it_takes_what_has_arrived_flushes_and_closes() {
+    let mut scene = open(|_| ()).await;
+    scene.write("arrived\n").await;
+    let long = "x".repeat(PIPE + 10);
+    assert!(soon(scene.deliver(&long)).await);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let closing = scene.session.send(Close { deadline });
+    soon(closing).await.unwrap();
+    assert_eq!(scene.received.answer(Ok(())).await.cut, lines("devirra"));
+    assert_eq!(scene.read_to_end().await, format!("{long}\n"));
+    scene.write("in the last moment\n").await;
+    assert_eq!(scene.received.answer(Ok(())).await.cut, lines("tnemom tsal eht ni"));
+    assert_eq!(scene.deregister.answer(()).await.reason, CloseReason::Shutdown);
+}
+
+#[actix::test]
+async fn when_the_time_to_stop_is_over_it_ends_whatever_waits() {
+    tokio::time::pause();
+    let mut scene = open(|_| ()).await;
+    assert!(soon(scene.deliver(&"x".repeat(200))).await);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    soon(scene.session.send(Close { deadline })).await.unwrap();
+    tokio::time::advance(Duration::from_secs(4)).await;
+    assert!(scene.deregister.is_empty().await);
+    tokio::time::advance(Duration::from_secs(2)).await;
+    assert_eq!(scene.deregister.answer(()).await.reason, CloseReason::Shutdown);
+}
+
+#[actix::test]
+async fn lines_that_were_not_taken_end_the_session() {
+    let mut scene = open(|_| ()).await;
+    scene.write("one\ntwo\n").await;
+    scene.received.answer(Err(Untaken)).await;
+    assert_eq!(scene.deregister.answer(()).await.reason, CloseReason::Shutdown);
+}

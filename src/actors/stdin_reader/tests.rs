@@ -1,0 +1,101 @@
+//! The StdinReader with a stub Hub and input from memory.
+
+use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+
+use super::*;
+use crate::actors::stubs::{Inbox, settle, soon, stub};
+
+struct Scene {
+    reader: actix::Addr<StdinReader<DuplexStream>>,
+    input: DuplexStream,
+    broadcast: Inbox<Broadcast>,
+    report: Inbox<Report>,
+    ended: oneshot::Receiver<()>,
+}
+
+fn scene() -> Scene {
+    let (broadcast, broadcasts) = stub();
+    let (report, reports) = stub();
+    let (input, ours) = duplex(100_000);
+    let (reader, ended) = StdinReader::new(ours, 20, 1000, RelayHandle { broadcast, report });
+    Scene { reader: reader.start(), input, broadcast: broadcasts, report: reports, ended }
+}
+
+#[actix::test]
+async fn lines_that_wait_together_are_relayed_together() {
+    let mut scene = scene();
+    scene.input.write_all(b"one\ntwo\nthr").await.unwrap();
+    assert_eq!(scene.broadcast.answer(Ok(())).await.0, Lines::one("one\ntwo"));
+    scene.input.write_all(b"ee\n").await.unwrap();
+    assert_eq!(scene.broadcast.answer(Ok(())).await.0, Lines::one("three"));
+}
+
+#[actix::test]
+async fn a_batch_is_no_larger_than_an_outbox() {
+    let mut scene = scene();
+    scene.input.write_all("0123456789\n".repeat(200).as_bytes()).await.unwrap();
+    let mut lines = 0;
+    while lines < 200 {
+        let Broadcast(batch) = scene.broadcast.answer(Ok(())).await;
+        assert!(batch.len() + BATCH_OVERHEAD <= 1000);
+        lines += batch.iter().count();
+    }
+    assert_eq!(lines, 200);
+}
+
+#[actix::test]
+async fn the_last_line_needs_no_lf_and_then_it_ends() {
+    let mut scene = scene();
+    scene.input.write_all(b"one\nlast").await.unwrap();
+    drop(scene.input);
+    assert_eq!(scene.broadcast.answer(Ok(())).await.0, Lines::one("one"));
+    assert_eq!(scene.broadcast.answer(Ok(())).await.0, Lines::one("last"));
+    assert!(soon(scene.ended).await.is_err());
+}
+
+#[actix::test]
+async fn waits_until_everybody_has_taken_a_batch_before_the_next() {
+    let mut scene = scene();
+    scene.input.write_all(b"one\n").await.unwrap();
+    let (_, taken) = scene.broadcast.next().await;
+    scene.input.write_all(b"two\n").await.unwrap();
+    settle().await;
+    scene.input.write_all(b"three\n").await.unwrap();
+    assert!(scene.broadcast.is_empty().await);
+    taken.send(Ok(())).unwrap();
+    assert_eq!(scene.broadcast.answer(Ok(())).await.0, Lines::one("two"));
+}
+
+#[actix::test]
+async fn a_line_that_is_too_long_is_reported_and_not_relayed() {
+    let mut scene = scene();
+    let text = format!("{}\nok\n", "x".repeat(21));
+    scene.input.write_all(text.as_bytes()).await.unwrap();
+    assert_eq!(scene.broadcast.answer(Ok(())).await.0, Lines::one("ok"));
+    let Report(sentence) = scene.report.answer(()).await;
+    assert!(sentence.starts_with("a line of 21 bytes was not sent"), "{sentence}");
+}
+
+#[actix::test]
+async fn told_to_finish_it_relays_what_it_has_read_and_reads_no_more() {
+    let mut scene = scene();
+    scene.input.write_all(b"one\n").await.unwrap();
+    let (_, taken) = scene.broadcast.next().await;
+    scene.input.write_all(b"two\n").await.unwrap();
+    settle().await;
+    let finished = actix::spawn(scene.reader.send(Finish));
+    settle().await;
+    scene.input.write_all(b"three\n").await.unwrap();
+    taken.send(Ok(())).unwrap();
+    assert_eq!(scene.broadcast.answer(Ok(())).await.0, Lines::one("two"));
+    soon(finished).await.unwrap().unwrap();
+    assert!(scene.broadcast.is_empty().await);
+}
+
+#[actix::test]
+async fn ends_when_the_console_has_gone() {
+    let mut scene = scene();
+    scene.input.write_all(b"one\n").await.unwrap();
+    scene.broadcast.answer(Err(crate::actors::messages::Untaken)).await;
+    assert!(soon(scene.ended).await.is_err());
+}
