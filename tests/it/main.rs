@@ -9,5 +9,6 @@
 
 mod limit;
 mod pty;
+mod readme;
 mod support;
 mod terminal;

@@ -127,6 +127,23 @@ async fn relays_to_every_session_and_answers_when_all_have_taken_it() {
 }
 
 #[actix::test]
+async fn the_operator_is_a_few_lines_ahead_of_the_console_and_no_more() {
+    let stage = stage(1);
+    for _ in 0..ECHOES {
+        let relayed = stage.hub.send(Broadcast(Lines::one("anybody there?")));
+        assert_eq!(soon(relayed).await, Ok(Ok(())));
+    }
+    let mut relayed = Box::pin(stage.hub.send(Broadcast(Lines::one("anybody there?"))));
+    let mut console = stage.console;
+    tokio::select! {
+        () = settle() => {}
+        _ = &mut relayed => panic!("answered though the Console is too far behind"),
+    }
+    console.answer(Ok(())).await;
+    assert_eq!(soon(relayed).await, Ok(Ok(())));
+}
+
+#[actix::test]
 async fn a_session_that_has_gone_is_not_waited_for() {
     let mut stage = stage(2);
     let (first, mut one) = stage.register(1).await;
