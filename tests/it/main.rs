@@ -7,5 +7,7 @@
     reason = "tests say what they expect; clippy.toml allows it only in the test functions"
 )]
 
+mod limit;
 mod pty;
+mod support;
 mod terminal;
