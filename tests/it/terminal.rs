@@ -300,6 +300,22 @@ fn stops_at_a_terminal_that_takes_nothing() {
 }
 
 #[test]
+fn leaves_the_terminal_as_it_was_found_at_the_second_signal() {
+    let server = HubServer::start("xterm-256color", WINDOW);
+    let mut peer = server.connect();
+    let frozen = server.program.freeze();
+    peer.send(&"a line\n".repeat(50_000));
+    server.program.signal(Signal::TERM);
+    // The first signal has been taken when the port is closed.
+    let refused = |_| TcpStream::connect(("127.0.0.1", server.port)).is_err();
+    assert!((0..100_000).any(refused));
+    server.program.signal(Signal::TERM);
+    assert_eq!(server.program.exit_status(), Some(1));
+    drop(frozen);
+    assert!(server.program.is_as_it_was_found());
+}
+
+#[test]
 fn writes_no_control_codes_to_a_terminal_that_has_none() {
     for term in ["dumb", ""] {
         let server = HubServer::start(term, WINDOW);
