@@ -356,7 +356,8 @@ impl Books {
         let Account { client, taken, style, unfinished, .. } = *account;
         let expected = self.script.outcome(client, taken, style, unfinished == Some(taken));
         if outcome != expected {
-            return Err(format!("line {taken} of client {client} should give {expected:?}"));
+            let kind = account.kind;
+            return Err(format!("line {taken} of {kind:?} {client} should give {expected:?}"));
         }
         account.taken += 1;
         Ok(())

@@ -113,7 +113,7 @@ impl Plan {
         let some = rng.u64(..200);
         match kind {
             Kind::Talker | Kind::Slow => Self { lines: some, ..plan },
-            Kind::Flooder => Self { lines: 250 * some, chunk: 500, pause: 0, ..plan },
+            Kind::Flooder => Self { lines: 400 * some, chunk: 500, pause: 0, ..plan },
             Kind::Junk => Self { style: Style::Junk, lines: some, ..plan },
             Kind::Endless => {
                 let style = Style::Endless(rng.usize(10_000..4_000_000));
@@ -124,7 +124,8 @@ impl Plan {
             Kind::Staller => Self { lines: some, narrow: rng.u8(..4) > 0, ..plan },
             Kind::Resetter => {
                 let reset = Some(Duration::from_millis(rng.u64(..1000)));
-                Self { lines: 50 * some, unfinished: false, reset, ..plan }
+                let pause = if rng.bool() { 0 } else { plan.pause };
+                Self { lines: u64::MAX, chunk: 200, pause, unfinished: false, reset, ..plan }
             }
             Kind::Ghost => Self { reset: Some(Duration::ZERO), eager: rng.bool(), ..plan },
             Kind::Guest => {

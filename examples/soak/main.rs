@@ -174,7 +174,7 @@ async fn come_and_go(
             Ok(Err(error)) => books.borrow_mut().fail(format!("{kind:?}: {error}")),
             Err(_) => books.borrow_mut().fail(format!("{kind:?}: the client is stuck")),
         }
-        sleep(Duration::from_millis(rng.u64(..400))).await;
+        sleep(Duration::from_millis(rng.u64(..200))).await;
     }
 }
 

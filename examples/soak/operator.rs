@@ -22,11 +22,11 @@ pub async fn talk(
     while Instant::now() < end && !books.borrow().has_failed() {
         let (batches, lines, pause) = match rng.u8(..10) {
             // At a keyboard.
-            0..4 => (rng.u64(1..20), 1, rng.u64(..50)),
+            0..3 => (rng.u64(1..20), 1, rng.u64(..50)),
             // A program that has something to say now and then.
-            4..8 => (rng.u64(1..100), rng.u64(1..50), rng.u64(..10)),
+            3..6 => (rng.u64(1..100), rng.u64(1..50), rng.u64(..10)),
             // A file.
-            _ => (rng.u64(1..100), 500, 0),
+            _ => (rng.u64(1..200), 500, 0),
         };
         for _ in 0..batches {
             wire.clear();
