@@ -134,35 +134,39 @@ impl Client {
         self.say(Event::Greeted { host, port, server }).await?;
         let input = input().map_err(ClientError::Input)?;
 
-        let (stopper, stopped) = watch::channel(false);
-        let progress = Rc::clone(&incoming.progress);
-        let mut receiving = pin!(self.receive(&mut incoming));
-        let mut sending = pin!(self.send(outgoing, input, stopped));
-        let mut sent = None;
-        let mut leaving = false;
-        let end = loop {
-            let seen = progress.get();
-            tokio::select! {
-                // First, so that a server that has gone is not taken for one that let us go.
-                biased;
-                end = &mut receiving => break end,
-                result = &mut sending, if sent.is_none() => {
-                    leaving = true;
-                    match result {
-                        Err(ClientError::ConsoleGone) => break Err(ClientError::ConsoleGone),
-                        result => sent = Some(result),
+        // When this block ends so has the line editor, before the last words are printed.
+        let (end, sent) = {
+            let (stopper, stopped) = watch::channel(false);
+            let progress = Rc::clone(&incoming.progress);
+            let mut receiving = pin!(self.receive(&mut incoming));
+            let mut sending = pin!(self.send(outgoing, input, stopped));
+            let mut sent = None;
+            let mut leaving = false;
+            let end = loop {
+                let seen = progress.get();
+                tokio::select! {
+                    // First, so that a server that has gone is not taken for one that let us go.
+                    biased;
+                    end = &mut receiving => break end,
+                    result = &mut sending, if sent.is_none() => {
+                        leaving = true;
+                        match result {
+                            Err(ClientError::ConsoleGone) => break Err(ClientError::ConsoleGone),
+                            result => sent = Some(result),
+                        }
+                    }
+                    () = &mut stop, if !*stopper.borrow() => {
+                        leaving = true;
+                        let _ = stopper.send(true);
+                    }
+                    () = sleep(FAREWELL), if leaving => {
+                        if progress.get() == seen {
+                            break Err(ClientError::Stuck { server });
+                        }
                     }
                 }
-                () = &mut stop, if !*stopper.borrow() => {
-                    leaving = true;
-                    let _ = stopper.send(true);
-                }
-                () = sleep(FAREWELL), if leaving => {
-                    if progress.get() == seen {
-                        break Err(ClientError::Stuck { server });
-                    }
-                }
-            }
+            };
+            (end, sent)
         };
         let (closed, result) = match (end, sent) {
             (Ok(()), Some(Ok(()))) => (ClosedBy::Left, Ok(())),

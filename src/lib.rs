@@ -11,7 +11,7 @@
 //! - [`descriptors`], [`listener`], [`server`], [`shutdown`]: the actors put together, served, and
 //!   stopped.
 //! - [`client`]: the other program.
-//! - [`stdio`]: the ends at the operator's side.
+//! - [`stdio`], [`terminal`]: the ends at the operator's side, piped and at a keyboard.
 //!
 //! ```no_run
 //! use linehub::{config::Config, server::Server};
@@ -28,6 +28,7 @@
 //! ```
 
 pub mod actors;
+pub mod cli;
 pub mod client;
 pub mod config;
 pub mod descriptors;
@@ -40,4 +41,5 @@ pub mod reverse;
 pub mod server;
 pub mod shutdown;
 pub mod stdio;
+pub mod terminal;
 pub mod transcript;

@@ -40,9 +40,14 @@ impl Lines {
 
     /// The lines in order, without their LF.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.iter_with_ends().map(|line| line.strip_suffix(&[LF]).unwrap_or(line))
+    }
+
+    /// The lines in order, each with its LF.
+    pub fn iter_with_ends(&self) -> impl Iterator<Item = &[u8]> {
         let mut start = 0;
         memchr_iter(LF, &self.text).map(move |end| {
-            let line = self.text.get(start..end).unwrap_or_default();
+            let line = self.text.get(start..=end).unwrap_or_default();
             start = end + 1;
             line
         })

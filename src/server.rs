@@ -50,6 +50,9 @@ pub enum ServerError {
         /// The system's answer.
         source: io::Error,
     },
+    /// The terminal, or another of the program's own ends, cannot be used.
+    #[error("cannot use the terminal, stdin or stdout: {}", listener::reason(.0))]
+    Stdio(io::Error),
     /// What happens can no longer be said: stdout is closed, or an actor has died.
     #[error("cannot go on: stdout is closed")]
     ConsoleGone,

@@ -1,9 +1,9 @@
-//! The program's own stdin and stdout, as the rest of it wants them: stdin to be polled, stdout
-//! without a buffer in between.
+//! The program's own stdin, stdout and stderr, as the rest of it wants them: stdin to be polled, the
+//! others without a buffer in between.
 
 use std::{
     fs::{File, OpenOptions},
-    io,
+    io::{self, Write},
     os::{
         fd::{AsFd, AsRawFd},
         unix::fs::{FileTypeExt, OpenOptionsExt},
@@ -18,6 +18,8 @@ use tokio::{
     io::{AsyncRead, ReadBuf},
     net::unix::pipe,
 };
+
+use crate::terminal::Terminal;
 
 /// stdin as a stream that can be polled. Waiting for it never holds the program.
 #[derive(Debug)]
@@ -66,11 +68,21 @@ impl AsyncRead for Stdin {
     }
 }
 
-/// stdout without a buffer: every write goes straight to it.
+/// Where a program's words go.
+pub type Output = Box<dyn Write + Send>;
+
+/// stdout and stderr, without a buffer: every write goes straight there. At a terminal what is
+/// written goes above the prompt.
 ///
 /// # Errors
 ///
-/// The system's own, as when stdout is closed.
-pub fn stdout() -> io::Result<File> {
-    io::stdout().as_fd().try_clone_to_owned().map(File::from)
+/// The system's own, as when descriptors are short.
+pub fn outputs(terminal: Option<&Terminal>) -> io::Result<(Output, Output)> {
+    match terminal {
+        Some(terminal) => Ok((Box::new(terminal.printer()), terminal.err_printer())),
+        None => {
+            let out = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+            Ok((Box::new(out), Box::new(io::stderr())))
+        }
+    }
 }

@@ -198,10 +198,14 @@ fn report(program: &str, err: &mut Vec<u8>, what: std::fmt::Arguments<'_>) {
 fn push_lines(out: &mut Vec<u8>, prefix: &[u8], lines: &Lines, foreign: bool) {
     out.reserve(2 * lines.len());
     let safe = lines.is_plain() || !foreign;
-    for line in lines.iter() {
+    for line in lines.iter_with_ends() {
         out.extend_from_slice(prefix);
-        push_safe(line, safe, out);
-        out.push(b'\n');
+        if safe {
+            out.extend_from_slice(line);
+        } else {
+            push_safe(line.strip_suffix(b"\n").unwrap_or(line), false, out);
+            out.push(b'\n');
+        }
     }
 }
 

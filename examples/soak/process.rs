@@ -13,7 +13,7 @@ use std::{
 use linehub::{
     actors::console::Outputs,
     config::Config,
-    shutdown::StopSignals,
+    shutdown,
     stdio::{self, Stdin},
     transcript::Json,
 };
@@ -47,15 +47,12 @@ pub fn config() -> Config {
 /// never outlives the soak.
 pub fn serve() -> Result<(), Failure> {
     actix::System::new().block_on(async {
-        let mut signals = StopSignals::new()?;
         let server = linehub::server::Server::bind(config())?;
-        let outputs = Outputs {
-            renderer: Box::new(Json { program: "soak" }),
-            out: Box::new(stdio::stdout()?),
-            err: Box::new(io::stderr()),
-        };
+        let (out, err) = stdio::outputs(None)?;
+        let outputs = Outputs { renderer: Box::new(Json { program: "soak" }), out, err };
+        let stop = shutdown::stop_signals(None)?;
         let server = server.console(outputs).operator_who_stops_it(Stdin::open()?);
-        Ok(server.run(async move { signals.next().await }).await?)
+        Ok(server.run(stop).await?)
     })
 }
 

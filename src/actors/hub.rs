@@ -6,7 +6,10 @@
 //! [`Deliver`] and [`Close`] to Sessions and [`Print`] to the Console. It never waits, touches no
 //! socket and does not know what a Session is. It ends with the server.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::SocketAddr,
+};
 
 use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, ResponseFuture, WrapFuture,
@@ -28,6 +31,12 @@ use crate::{
 /// while stdout is stuck would fill the memory.
 const EVENTS: usize = 1024;
 
+/// Broadcasts that may wait for the Console while the next one is relayed.
+///
+/// The Console is on another thread: taking turns with it for every batch would cost more than the
+/// relaying itself.
+const ECHOES: usize = 4;
+
 /// Pages at once on their way to the Console: one being written, one ready behind it.
 const PAGES: usize = 2;
 
@@ -46,6 +55,8 @@ pub struct Hub {
     printing: usize,
     /// Whether the next one is about to be sent.
     print_due: bool,
+    /// The last broadcasts, oldest first: whether the Console has taken them.
+    echoes: VecDeque<Taken>,
     /// Dropped when the Console is gone: tells the server.
     console_alive: Option<oneshot::Sender<()>>,
     draining: bool,
@@ -75,6 +86,7 @@ impl Hub {
             takers: Vec::new(),
             printing: 0,
             print_due: false,
+            echoes: VecDeque::new(),
             console_alive: Some(alive),
             draining: false,
             drained: None,
@@ -222,14 +234,20 @@ impl Handler<Broadcast> for Hub {
         let deliver = |entry: &Entry| entry.session.deliver.send(Deliver(lines.clone()));
         let deliveries: Vec<_> = self.sessions.values().map(deliver).collect();
         let sessions = deliveries.len();
-        let taken = self.say_and_tell(Event::Broadcast { lines, sessions }, ctx);
+        let echo = self.say_and_tell(Event::Broadcast { lines, sessions }, ctx);
+        self.echoes.push_back(echo);
+        let full = self.echoes.len() > ECHOES;
+        let oldest = if full { self.echoes.pop_front() } else { None };
         Box::pin(async {
             // All of them are on their way already, so this takes as long as the slowest.
             for delivery in deliveries {
                 // A Session that has died has nothing more to take.
                 let _ = delivery.await;
             }
-            answer(taken).await
+            match oldest {
+                Some(oldest) => answer(oldest).await,
+                None => Ok(()),
+            }
         })
     }
 }

@@ -102,8 +102,8 @@ impl Message for Close {
     type Result = ();
 }
 
-/// StdinReader → Hub: lines for every session. Answered when every session has taken them and
-/// the Console, too.
+/// StdinReader → Hub: lines for every session. Answered when every session has taken them, and the
+/// Console those of a few broadcasts before.
 #[derive(Debug)]
 pub struct Broadcast(pub Lines);
 

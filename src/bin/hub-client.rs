@@ -1,52 +1,68 @@
 //! `hub-client`: a client of the hub.
 
-use std::{io, io::Write, process::ExitCode};
+use std::{
+    env,
+    fmt::Display,
+    io::{self, Write},
+    process,
+};
 
 use linehub::{
     actors::console::{Console, Outputs},
+    cli::{self, ClientArgs, Instead},
     client::{Client, ClientError},
-    shutdown::StopSignals,
+    config::Format,
+    shutdown,
     stdio::{self, Stdin},
-    transcript::{ClientTranscript, Json, Renderer},
+    terminal::Terminal,
+    transcript::{CLIENT_PROMPT, ClientTranscript, Json, Renderer},
 };
+use tokio_util::either::Either;
 
 const PROGRAM: &str = "hub-client";
 
-fn main() -> ExitCode {
-    let mut json = false;
-    let mut args: Vec<String> = std::env::args().skip(1).collect();
-    if let Some(at) = args.iter().position(|arg| arg == "--format") {
-        json = args.remove(at + 1) == "json";
-        args.remove(at);
-    }
-    let port = args.first().and_then(|port| port.parse().ok()).unwrap_or(4444);
-    let host = args.get(1).cloned().unwrap_or("127.0.0.1".to_owned());
-    let result = actix::System::new().block_on(converse(host, port, json));
-    let status = match result {
-        Ok(()) => 0,
-        Err(ClientError::Refused) => 3,
-        Err(error) => {
-            // There is nowhere left to report that stderr is closed.
-            let _ = writeln!(io::stderr(), "{PROGRAM}: {error}");
-            1
+fn main() {
+    shutdown::report_panics(PROGRAM);
+    let args: ClientArgs = match cli::parse(env::args_os()) {
+        Ok(args) => args,
+        Err(Instead::Say(text)) => {
+            // A reader that has gone has seen enough.
+            let _ = io::stdout().write_all(text.as_bytes());
+            return;
         }
+        Err(Instead::Refuse(sentence)) => fail(&sentence, 2),
     };
-    std::process::exit(status)
+    let system = actix::System::new();
+    match system.block_on(converse(args)) {
+        // Not by returning: that would wait for a host name that is still being looked up.
+        Ok(()) => process::exit(0),
+        // The transcript has told the user.
+        Err(ClientError::Refused) => process::exit(3),
+        Err(error) => fail(&error, 1),
+    }
 }
 
-async fn converse(host: String, port: u16, json: bool) -> Result<(), ClientError> {
-    let renderer: Box<dyn Renderer> = if json {
-        Box::new(Json { program: PROGRAM })
-    } else {
-        Box::new(ClientTranscript::new(PROGRAM, false))
+/// Sends what is entered and prints what comes, until either side has had enough.
+async fn converse(args: ClientArgs) -> Result<(), ClientError> {
+    let mut terminal = Terminal::open(CLIENT_PROMPT).map_err(ClientError::Input)?;
+    let renderer: Box<dyn Renderer> = match args.format {
+        Format::Text => Box::new(ClientTranscript::new(PROGRAM, terminal.is_some())),
+        Format::Json => Box::new(Json { program: PROGRAM }),
     };
-    let out = stdio::stdout().map_err(|_| ClientError::ConsoleGone)?;
-    let outputs = Outputs { renderer, out: Box::new(out), err: Box::new(io::stderr()) };
-    let console = Console::start(outputs).recipient();
-    let mut signals = StopSignals::new().map_err(ClientError::Input)?;
-    let client = Client { host, port, console };
-    let stop = async move {
-        signals.next().await;
+    let (out, err) = stdio::outputs(terminal.as_ref()).map_err(|_| ClientError::ConsoleGone)?;
+    let console = Console::start(Outputs { renderer, out, err }).recipient();
+    let stop = shutdown::stop_signals(terminal.as_ref()).map_err(ClientError::Input)?;
+    let input = || match &mut terminal {
+        Some(terminal) => terminal.start().map(Either::Left),
+        None => Stdin::open().map(Either::Right),
     };
-    client.converse(Stdin::open, stop).await
+    let client = Client { host: args.address, port: args.port, console };
+    client.converse(input, stop).await
+}
+
+/// Says why in one sentence.
+fn fail(why: &dyn Display, status: i32) -> ! {
+    // There is nowhere left to report that stderr is closed.
+    let _ = writeln!(io::stderr(), "{PROGRAM}: {why}");
+    process::exit(status)
 }

@@ -1,78 +1,81 @@
 //! `hub-server`: serves the hub.
 
-use std::{io, io::Write, process::ExitCode};
+use std::{
+    env,
+    fmt::Display,
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use linehub::{
     actors::console::Outputs,
+    cli::{self, Instead, ServerArgs},
     config::{Config, Format},
+    descriptors,
     server::{Server, ServerError},
-    shutdown::StopSignals,
+    shutdown,
     stdio::{self, Stdin},
-    transcript::{Json, Renderer, ServerTranscript},
+    terminal::Terminal,
+    transcript::{Json, Renderer, SERVER_PROMPT, ServerTranscript},
 };
 
 const PROGRAM: &str = "hub-server";
 
 fn main() -> ExitCode {
-    let mut config = Config::default();
-    let mut args = std::env::args().skip(1);
-    while let Some(arg) = args.next() {
-        match &arg[..] {
-            "--bind" => {
-                config.server.bind =
-                    args.next().unwrap_or_default().parse().unwrap_or(config.server.bind)
-            }
-            "--max-sessions" => {
-                config.server.max_sessions = args.next().unwrap_or_default().parse().unwrap_or(4)
-            }
-            "--format" => {
-                config.console.format =
-                    if args.next().as_deref() == Some("json") { Format::Json } else { Format::Text }
-            }
-            port => config.server.port = port.parse().unwrap_or(4444),
-        }
+    shutdown::report_panics(PROGRAM);
+    let args: ServerArgs = match cli::parse(env::args_os()) {
+        Ok(args) => args,
+        Err(Instead::Say(text)) => return say(&text),
+        Err(Instead::Refuse(sentence)) => return fail(&sentence, 2),
+    };
+    let config = match Config::load(args.config.as_deref(), &args.overrides()) {
+        Ok(config) => config,
+        Err(error) => return fail(&error, 2),
+    };
+    if args.check {
+        return say(&config.to_toml());
     }
-    serve(config)
-}
-
-/// Serves until it is stopped.
-fn serve(config: Config) -> ExitCode {
-    match actix::System::new().block_on(run(config)) {
+    if let Err(sentence) = descriptors::make_room_for(config.server.max_sessions) {
+        fail(&sentence, 0);
+    }
+    match actix::System::new().block_on(serve(config)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, 1),
     }
 }
 
-async fn run(config: Config) -> Result<(), ServerError> {
-    let renderer: Box<dyn Renderer> = match config.console.format {
-        Format::Text => Box::new(ServerTranscript { program: PROGRAM, at_terminal: false }),
+/// Serves until a signal, or the operator at a terminal, says stop.
+async fn serve(config: Config) -> Result<(), ServerError> {
+    let format = config.console.format;
+    let mut server = Server::bind(config)?;
+    let mut terminal = Terminal::open(SERVER_PROMPT).map_err(ServerError::Stdio)?;
+    let at_terminal = terminal.is_some();
+    let renderer: Box<dyn Renderer> = match format {
+        Format::Text => Box::new(ServerTranscript { program: PROGRAM, at_terminal }),
         Format::Json => Box::new(Json { program: PROGRAM }),
     };
-    let signals = StopSignals::new();
-    let server = Server::bind(config)?;
-    let out = stdio::stdout().map_err(|_| ServerError::ConsoleGone)?;
-    let outputs = Outputs { renderer, out: Box::new(out), err: Box::new(io::stderr()) };
-    let server = server.console(outputs);
-    let server = match Stdin::open() {
-        Ok(stdin) => server.operator(stdin),
-        Err(_) => server,
+    let (out, err) = stdio::outputs(terminal.as_ref()).map_err(ServerError::Stdio)?;
+    server = server.console(Outputs { renderer, out, err });
+    let stop = shutdown::stop_signals(terminal.as_ref()).map_err(ServerError::Stdio)?;
+    server = match &mut terminal {
+        Some(terminal) => {
+            server.operator_who_stops_it(terminal.start().map_err(ServerError::Stdio)?)
+        }
+        None => server.operator(Stdin::open().map_err(ServerError::Stdio)?),
     };
-    let Ok(mut signals) = signals else {
-        return Err(ServerError::ConsoleGone);
-    };
-    server
-        .run(async move {
-            signals.next().await;
-            actix::spawn(async move {
-                signals.next().await;
-                std::process::exit(1);
-            });
-        })
-        .await
+    server.run(stop).await
 }
 
-fn fail(error: &dyn std::error::Error, status: u8) -> ExitCode {
+/// Prints what was asked for.
+fn say(text: &str) -> ExitCode {
+    // A reader that has gone has seen enough.
+    let _ = io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
+}
+
+/// Says why in one sentence.
+fn fail(why: &dyn Display, status: u8) -> ExitCode {
     // There is nowhere left to report that stderr is closed.
-    let _ = writeln!(io::stderr(), "{PROGRAM}: {error}");
+    let _ = writeln!(io::stderr(), "{PROGRAM}: {why}");
     ExitCode::from(status)
 }

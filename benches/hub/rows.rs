@@ -1,0 +1,193 @@
+//! The rows of the table: what is measured, on whom, and what the hub is to reach.
+
+use std::fmt;
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use crate::contender::Kind;
+use crate::{Result, connections, fan_out, ingest, latency};
+
+/// What one run has measured.
+pub(crate) struct Sample {
+    /// One for each figure of the row.
+    pub(crate) values: Vec<f64>,
+    pub(crate) load: Load,
+}
+
+/// How busy the load generators were: at 100 % one of them, not the server, is what was measured.
+#[derive(Clone, Copy)]
+pub(crate) struct Load {
+    /// The share of its time that the thread towards the server used a CPU.
+    pub(crate) towards: f64,
+    /// The same of the thread that takes what comes from the server.
+    pub(crate) from: f64,
+}
+
+impl Load {
+    pub(crate) fn shares(elapsed: Duration, towards: Duration, from: Duration) -> Self {
+        let share = |cpu: Duration| cpu.as_secs_f64() / elapsed.as_secs_f64();
+        Self { towards: share(towards), from: share(from) }
+    }
+}
+
+/// The groups of rows that can be picked on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Group {
+    Fanout,
+    Ingest,
+    Latency,
+    Connections,
+    /// The hub with one event loop for its sessions and with two.
+    Workers,
+    /// How the cost of a delivery and of a session grows with their number.
+    Growth,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Work {
+    FanOut { clients: usize, line: usize },
+    Ingest { clients: usize, line: usize },
+    Latency { clients: usize, rate: u32 },
+    Connections { count: usize },
+}
+
+impl Work {
+    /// Measures one contender once.
+    pub(crate) fn run(self, kind: Kind, duration: Duration) -> Result<Sample> {
+        match self {
+            Self::FanOut { clients, line } => fan_out::run(kind, clients, line, duration),
+            Self::Ingest { clients, line } => ingest::run(kind, clients, line, duration),
+            Self::Latency { clients, rate } => latency::run(kind, clients, rate, duration),
+            Self::Connections { count } => connections::run(kind, count),
+        }
+    }
+}
+
+impl fmt::Display for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FanOut { clients, line } => write!(f, "fan-out, {clients} clients, {line} B"),
+            Self::Ingest { clients, line } => write!(f, "ingest, {clients} clients, {line} B"),
+            Self::Latency { clients, rate } => {
+                write!(f, "latency, {clients} clients, {rate} lines/s")
+            }
+            Self::Connections { count } => write!(f, "{count} connections"),
+        }
+    }
+}
+
+pub(crate) struct Row {
+    pub(crate) work: Work,
+    /// The subject first, then what it is compared with.
+    pub(crate) contenders: Vec<Kind>,
+    pub(crate) figures: Vec<Figure>,
+}
+
+pub(crate) struct Figure {
+    pub(crate) what: &'static str,
+    pub(crate) decimals: usize,
+    pub(crate) goals: Vec<Goal>,
+}
+
+/// What the subject's figure is to be, in proportion to another contender's or, without one, in itself.
+#[derive(Clone, Copy)]
+pub(crate) struct Goal {
+    pub(crate) against: Option<Kind>,
+    pub(crate) bound: Bound,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Bound {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+impl Bound {
+    pub(crate) fn admits(self, value: f64) -> bool {
+        match self {
+            Self::AtLeast(bound) => value >= bound,
+            Self::AtMost(bound) => value <= bound,
+        }
+    }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AtLeast(bound) => write!(f, "≥ {bound}"),
+            Self::AtMost(bound) => write!(f, "≤ {bound}"),
+        }
+    }
+}
+
+fn at_least(against: Kind, bound: f64) -> Goal {
+    Goal { against: Some(against), bound: Bound::AtLeast(bound) }
+}
+
+fn at_most(against: Kind, bound: f64) -> Goal {
+    Goal { against: Some(against), bound: Bound::AtMost(bound) }
+}
+
+fn row(work: Work, contenders: &[Kind], goals: &[&[Goal]]) -> Row {
+    let figures: &[(&'static str, usize)] = match work {
+        Work::FanOut { .. } => &[("million deliveries/s", 2), ("server CPU per delivery, µs", 4)],
+        Work::Ingest { .. } => &[("million lines/s", 2), ("server CPU per line, µs", 4)],
+        Work::Latency { .. } => &[("p50, µs", 0), ("p99, µs", 0)],
+        Work::Connections { .. } => {
+            &[("thousand greeted/s", 1), ("server CPU each, µs", 1), ("bytes each, idle", 0)]
+        }
+    };
+    let goals = goals.iter().copied().chain(std::iter::repeat(&[][..]));
+    let figures = figures.iter().zip(goals).map(|(&(what, decimals), goals)| Figure {
+        what,
+        decimals,
+        goals: goals.into(),
+    });
+    Row { work, contenders: contenders.into(), figures: figures.collect() }
+}
+
+/// The rows of a group, with the goals that the project has set itself. Growth has a table of its own.
+pub(crate) fn of(group: Group) -> Vec<Row> {
+    use Kind::{Hub, Ncat, Raw};
+    let all = &[Hub, Raw, Ncat];
+    match group {
+        Group::Fanout => [
+            (4, 64, &[at_least(Raw, 0.9), at_least(Ncat, 1.7)][..], &[at_most(Raw, 1.15)][..]),
+            (64, 64, &[at_least(Raw, 0.85)], &[]),
+            (1000, 64, &[at_least(Raw, 0.8)], &[]),
+            (1000, 512, &[at_least(Raw, 0.8)], &[]),
+        ]
+        .map(|(clients, line, rate, cpu)| row(Work::FanOut { clients, line }, all, &[rate, cpu]))
+        .into(),
+        Group::Ingest => [(4, 64), (64, 512)]
+            .map(|(clients, line)| {
+                row(Work::Ingest { clients, line }, all, &[&[at_least(Raw, 0.9)]])
+            })
+            .into(),
+        Group::Latency => {
+            let both = &[at_most(Raw, 1.3), at_most(Ncat, 1.0)][..];
+            [(4, 1000, both, both), (1000, 20, &[], &[at_most(Raw, 1.1)])]
+                .map(|(clients, rate, p50, p99)| {
+                    row(Work::Latency { clients, rate }, all, &[p50, p99])
+                })
+                .into()
+        }
+        Group::Connections => {
+            let bytes = Goal { against: None, bound: Bound::AtMost(3000.0) };
+            // ncat greets nobody, so one cannot tell when it has accepted.
+            let goals = [&[at_least(Raw, 0.6)][..], &[], &[bytes]];
+            vec![row(Work::Connections { count: 5000 }, &[Hub, Raw], &goals)]
+        }
+        Group::Workers => {
+            let contenders = &[Kind::HubWorkers(2), Kind::HubWorkers(1)];
+            let mut rows = Vec::new();
+            for clients in [4, 64, 1000] {
+                rows.push(row(Work::FanOut { clients, line: 64 }, contenders, &[]));
+                rows.push(row(Work::Ingest { clients, line: 64 }, contenders, &[]));
+            }
+            rows
+        }
+        Group::Growth => Vec::new(),
+    }
+}

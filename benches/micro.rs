@@ -1,0 +1,129 @@
+//! Micro-benchmarks of what is done to every line: cutting the stream, reversing, printing.
+//!
+//! `cargo bench --bench micro` prints bytes a second for 64 KiB of 64-byte lines, a full batch. How
+//! much slower than ASCII the other texts are is the ratio of two lines of its table.
+
+// A benchmark that cannot set up what it measures has nothing better to do than to panic.
+#![allow(clippy::unwrap_used)]
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use bytes::BytesMut;
+use divan::counter::BytesCount;
+use divan::{Bencher, black_box};
+use linehub::event::{Event, Stamped};
+use linehub::lines::{BATCH, Cut, LineDecoder, Lines};
+use linehub::reverse::reverse_lines;
+use linehub::transcript::{Json, Page, Renderer, ServerTranscript};
+use tokio_util::codec::Decoder;
+
+const LINE: usize = 64;
+const MAX_LINE: usize = 64 * 1024;
+
+fn main() {
+    divan::main();
+}
+
+/// What the lines are made of.
+#[derive(Debug)]
+enum Text {
+    Ascii,
+    Latin,
+    Cjk,
+    Emoji,
+    /// Nothing but what has to be escaped: the worst that a client can send.
+    Escapes,
+}
+
+const TEXTS: [Text; 5] = [Text::Ascii, Text::Latin, Text::Cjk, Text::Emoji, Text::Escapes];
+
+impl Text {
+    fn piece(&self) -> &'static str {
+        match self {
+            Self::Ascii => "Line 1 sending to server. ",
+            Self::Latin => "Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich. ",
+            Self::Cjk => "サーバーに送る一行目。服务器收到的第一行。",
+            Self::Emoji => "👍🏽👩‍👩‍👧🇩🇪🙂❤️",
+            Self::Escapes => "\u{1b}\u{202e}\u{7f}\u{85}",
+        }
+    }
+
+    /// A batch of whole lines of up to 64 bytes each.
+    fn batch(&self) -> Vec<u8> {
+        let mut line = String::new();
+        for character in self.piece().chars().cycle() {
+            if line.len() + character.len_utf8() >= LINE {
+                break;
+            }
+            line.push(character);
+        }
+        line.push('\n');
+        line.repeat(BATCH / line.len()).into_bytes()
+    }
+}
+
+fn cut(mut stream: BytesMut) -> Cut {
+    // All of it at once, the CRs included.
+    LineDecoder::with_batch(MAX_LINE, 2 * BATCH).decode(&mut stream).unwrap().unwrap()
+}
+
+fn lines(text: &Text) -> Lines {
+    match cut(BytesMut::from(&text.batch()[..])) {
+        Cut::Lines(lines) => lines,
+        Cut::Discarded(_) => Lines::one(""),
+    }
+}
+
+/// Cutting a full read into a batch: finding the ends, checking that it is UTF-8.
+#[divan::bench(args = &TEXTS)]
+fn cut_a_stream(bencher: Bencher, text: &Text) {
+    let stream = text.batch();
+    bencher
+        .counter(BytesCount::of_slice(&stream))
+        .with_inputs(|| BytesMut::from(&stream[..]))
+        .bench_values(|stream| cut(black_box(stream)));
+}
+
+/// The same where every line ends with CR LF, and the CRs go.
+#[divan::bench]
+fn cut_a_stream_with_cr_lf(bencher: Bencher) {
+    let stream = String::from_utf8(Text::Ascii.batch()).unwrap().replace('\n', "\r\n");
+    bencher
+        .counter(BytesCount::of_str(&stream))
+        .with_inputs(|| BytesMut::from(stream.as_bytes()))
+        .bench_values(|stream| cut(black_box(stream)));
+}
+
+/// Reversing every line of a batch whose buffer nobody else holds.
+#[divan::bench(args = &TEXTS)]
+fn reverse_a_batch(bencher: Bencher, text: &Text) {
+    bencher
+        .counter(BytesCount::new(text.batch().len()))
+        .with_inputs(|| lines(text))
+        .bench_values(|lines| reverse_lines(black_box(lines)));
+}
+
+/// Printing a batch in the transcript: the prefix for every line, and escapes where they are due.
+#[divan::bench(args = &TEXTS)]
+fn print_as_text(bencher: Bencher, text: &Text) {
+    print(bencher, text, ServerTranscript { program: "hub-server", at_terminal: false });
+}
+
+/// Printing a batch as JSON objects.
+#[divan::bench(args = &TEXTS)]
+fn print_as_json(bencher: Bencher, text: &Text) {
+    print(bencher, text, Json { program: "hub-server" });
+}
+
+fn print(bencher: Bencher, text: &Text, mut renderer: impl Renderer) {
+    let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 13442));
+    let lines = lines(text);
+    let length = lines.len();
+    let event = Stamped::from(Event::Message { peer, lines });
+    let mut page = Page::default();
+    bencher.counter(BytesCount::new(length)).bench_local(|| {
+        page.out.clear();
+        renderer.render(black_box(&event), &mut page);
+        black_box(&mut page);
+    });
+}
