@@ -52,7 +52,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Any kind but the guest: one in 200 holds the operator up.
+    /// Any kind but the guest: one in 100 holds the operator up.
     pub fn any(rng: &mut fastrand::Rng) -> Self {
         match rng.u8(..200) {
             0..60 => Self::Talker,
@@ -62,8 +62,8 @@ impl Kind {
             110..120 => Self::Trickler,
             120..145 => Self::Silent,
             145..150 => Self::Slow,
-            150 => Self::Staller,
-            151..180 => Self::Resetter,
+            150..152 => Self::Staller,
+            152..180 => Self::Resetter,
             _ => Self::Ghost,
         }
     }
