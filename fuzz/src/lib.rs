@@ -1,6 +1,8 @@
 //! Fuzzing on the stable toolchain: inputs are made of nasty seeds, mutated, and given to a check
 //! until the time is up. There is no coverage feedback; the seeds know where it hurts.
 
+#![allow(clippy::disallowed_methods, reason = "there is no clock to pause here")]
+
 use std::{
     env, fs,
     panic::{AssertUnwindSafe, catch_unwind},

@@ -86,21 +86,50 @@ const PIECES: &[&[u8]] = &[
     b",",
 ];
 
+const UNITS: &[&str] =
+    &["", " ", "B", " KiB", " kb", " MiB", " GiB", "ns", "us", "ms", "s", "m", "h", "d", "y"];
+
 fn main() -> ExitCode {
     run("config", PIECES, check)
 }
 
-fn check(input: &[u8], rng: &mut Rng) -> Finding {
-    let mut text = String::from_utf8_lossy(input).into_owned();
-    // Random lines seldom make a valid file: half of the inputs stand amid one that is.
-    if rng.bool() {
-        let valid = Config::default().to_toml();
-        let lines: Vec<_> = valid.lines().collect();
-        let at = rng.usize(..=lines.len());
-        let (before, after) = lines.split_at(at);
-        let without = after.get(rng.usize(..=1).min(after.len())..).unwrap_or_default();
-        text = format!("{}\n{text}\n{}", before.join("\n"), without.join("\n"));
+/// The input by itself, or in the middle of a valid file, or a valid file in which some values are
+/// others: random text alone is seldom more than a wrong syntax.
+fn file(input: &str, rng: &mut Rng) -> String {
+    let how = rng.u8(..4);
+    if how == 0 {
+        return input.to_owned();
     }
+    let valid = Config::default().to_toml();
+    let mut lines: Vec<_> = valid.lines().map(str::to_owned).collect();
+    if how == 1 {
+        let at = rng.usize(..lines.len());
+        lines.splice(at..at + rng.usize(..2), [input.to_owned()]);
+        return lines.join("\n");
+    }
+    for line in &mut lines {
+        if let Some((key, _)) = line.split_once(" = ")
+            && rng.u8(..6) == 0
+        {
+            let first = input.lines().next().unwrap_or_default();
+            *line = match rng.u8(..8) {
+                0 => format!("{key} = {first}"),
+                1 => format!("{key} = \"{first}\""),
+                2 => format!("{key} = {}", rng.i64(..)),
+                3 => format!("{key} = \"{}{}\"", rng.u32(..), rng.choice(UNITS).unwrap_or(&"")),
+                4 => String::new(),
+                _ => {
+                    let piece = rng.choice(PIECES).copied().unwrap_or_default();
+                    format!("{key} = {}", String::from_utf8_lossy(piece).trim_end())
+                }
+            };
+        }
+    }
+    lines.join("\n")
+}
+
+fn check(input: &[u8], rng: &mut Rng) -> Finding {
+    let text = file(&String::from_utf8_lossy(input), rng);
     match Config::from_toml(&text, "hub.toml") {
         Ok(config) => {
             let written = config.to_toml();
