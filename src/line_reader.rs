@@ -19,17 +19,17 @@ use crate::lines::{BATCH, Cut, LineDecoder, Lines};
 /// Buffers kept for the next read; more than these are freed.
 const SPARE: usize = 8;
 
-/// The buffers that a number of [`LineReader`]s share, and so the bound of what they have read
-/// and nobody has taken yet.
+/// The buffers of [`BATCH`] bytes that a number of [`LineReader`]s share, and so the bound of what
+/// they have read and nobody has taken yet.
 #[derive(Debug)]
 pub struct Buffers {
-    /// One permit for each buffer of [`BATCH`] bytes that may be in use.
+    /// One permit for each buffer that may be in use.
     permits: Arc<Semaphore>,
     spare: Mutex<Vec<BytesMut>>,
 }
 
 impl Buffers {
-    /// `count` buffers of [`BATCH`] bytes. None is allocated before it is needed.
+    /// `count` buffers. None is allocated before it is needed.
     pub fn new(count: usize) -> Arc<Self> {
         let permits = Arc::new(Semaphore::new(count));
         Arc::new(Self { permits, spare: Mutex::new(Vec::new()) })
@@ -49,18 +49,34 @@ impl Buffers {
     }
 }
 
-/// Reads batches of lines. It holds one of the shared buffers from a read until the batch of that
-/// read has been taken, which is when the next one is asked for; none while it waits for input.
+/// The use of a shared buffer by a batch of lines, to be held until the batch has been taken.
+/// Dropping it gives the buffer back, so that it can be read into again.
+#[derive(Debug)]
+pub struct Lease {
+    batch: Bytes,
+    buffers: Arc<Buffers>,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        // Where somebody still reads the batch, the buffer is freed when nobody does.
+        if let Ok(buffer) = std::mem::take(&mut self.batch).try_into_mut() {
+            self.buffers.give_back(buffer);
+        }
+    }
+}
+
+/// Reads batches of lines. While it waits for input it holds no buffer.
 #[derive(Debug)]
 pub struct LineReader {
     decoder: LineDecoder,
     buffers: Arc<Buffers>,
     permits: PollSemaphore,
+    /// For the buffer of what is in `rest`, until a batch takes it over.
     permit: Option<OwnedSemaphorePermit>,
     /// What has been read and not cut: most often nothing.
     rest: BytesMut,
-    /// The buffer of the last batch, to be used again once nobody else has it.
-    lent: Bytes,
     received: u64,
     ended: bool,
 }
@@ -69,11 +85,11 @@ impl LineReader {
     /// A reader that cuts with this decoder and reads into these buffers.
     pub fn new(decoder: LineDecoder, buffers: Arc<Buffers>) -> Self {
         let permits = PollSemaphore::new(Arc::clone(&buffers.permits));
-        let (rest, lent) = (BytesMut::new(), Bytes::new());
-        Self { decoder, buffers, permits, permit: None, rest, lent, received: 0, ended: false }
+        let rest = BytesMut::new();
+        Self { decoder, buffers, permits, permit: None, rest, received: 0, ended: false }
     }
 
-    /// The next batch, or none at the end of the stream. The last batch must have been taken.
+    /// The next batch, or none at the end of the stream.
     ///
     /// # Errors
     ///
@@ -108,9 +124,14 @@ impl LineReader {
         self.received
     }
 
-    /// Uses the buffer of these lines again when they have been taken.
-    pub fn lend(&mut self, lines: &Lines) {
-        self.lent = lines.as_bytes().clone();
+    /// The use of the buffer that the last batch came in, of which these lines were made. Without
+    /// it the batch does not count against what may have been read and not taken.
+    pub fn lease(&mut self, lines: &Lines) -> Lease {
+        Lease {
+            batch: lines.as_bytes().clone(),
+            buffers: Arc::clone(&self.buffers),
+            _permit: self.permit.take(),
+        }
     }
 
     /// Reads once, into one of the shared buffers; gives it back if there is nothing to read.
@@ -119,10 +140,7 @@ impl LineReader {
         stream: &mut R,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        if let Ok(buffer) = std::mem::take(&mut self.lent).try_into_mut() {
-            self.buffers.give_back(buffer);
-        }
-        // Others wait for their turn: go behind them.
+        // Others may wait for their turn: go behind them.
         self.permit = None;
         let permit = ready!(self.permits.poll_acquire(cx));
         let mut buffer = self.buffers.take();

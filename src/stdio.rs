@@ -13,13 +13,16 @@ use std::{
     thread,
 };
 
-use rustix::fs::OFlags;
+use rustix::{fs::OFlags, pipe::fcntl_setpipe_size};
 use tokio::{
     io::{AsyncRead, ReadBuf},
     net::unix::pipe,
 };
 
 use crate::terminal::Terminal;
+
+/// The size of the pipes at stdin and stdout, in bytes: as much as anybody may ask for (pipe(7)).
+const PIPE: usize = 1024 * 1024;
 
 /// stdin as a stream that can be polled. Waiting for it never holds the program.
 #[derive(Debug)]
@@ -47,6 +50,12 @@ impl Stdin {
         thread::Builder::new().name("stdin".to_owned()).spawn(copy)?;
         pipe::Receiver::from_owned_fd(receiver.into()).map(Self)
     }
+}
+
+/// Gives a pipe room for many batches: in the usual 64 KiB its two ends would take turns sleeping.
+fn widen(pipe: impl AsFd) {
+    // It stays as it is where it is not a pipe, or where the user has many already (pipe(7)).
+    let _ = fcntl_setpipe_size(pipe, PIPE);
 }
 
 /// The same pipe under a description of its own: making that one non-blocking does not touch the
@@ -82,6 +91,7 @@ pub fn outputs(terminal: Option<&Terminal>) -> io::Result<(Output, Output)> {
         Some(terminal) => Ok((Box::new(terminal.printer()), terminal.err_printer())),
         None => {
             let out = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+            widen(&out);
             Ok((Box::new(out), Box::new(io::stderr())))
         }
     }

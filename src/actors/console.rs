@@ -1,14 +1,12 @@
 //! The Console: writes what happens to stdout and stderr.
 //!
 //! Takes [`Print`]. Sends nothing. It runs on a thread of its own, because a pipe or a terminal
-//! that nobody reads blocks whoever writes to it. It ends with the last address to it.
+//! that nobody reads blocks whoever writes to it: blocking is what this thread is for. It ends with
+//! the last address to it.
 
-use std::{
-    io::{self, Write},
-    sync::{Mutex, PoisonError},
-};
+use std::io::{self, Write};
 
-use actix::{Actor, Addr, Handler, SyncArbiter, SyncContext};
+use actix::{Actor, Addr, Arbiter, Context, Handler};
 
 use crate::{
     actors::messages::{Print, Untaken},
@@ -38,18 +36,10 @@ pub struct Console {
 }
 
 impl Console {
-    /// Starts a Console on a thread of its own.
+    /// Starts a Console on a thread of its own. Must be called within an Actix system.
     pub fn start(outputs: Outputs) -> Addr<Self> {
-        // The arbiter wants a factory for any number of threads; there is one.
-        let outputs = Mutex::new(Some(outputs));
-        SyncArbiter::start(1, move || {
-            let outputs = outputs.lock().unwrap_or_else(PoisonError::into_inner).take();
-            Self::new(outputs.unwrap_or_else(Outputs::quiet))
-        })
-    }
-
-    fn new(outputs: Outputs) -> Self {
-        Self { outputs, page: Page::default(), failed: false }
+        let console = Self { outputs, page: Page::default(), failed: false };
+        Self::start_in_arbiter(&Arbiter::new().handle(), |_| console)
     }
 
     fn print(&mut self, print: &Print) -> io::Result<()> {
@@ -80,7 +70,7 @@ impl Console {
 }
 
 impl Actor for Console {
-    type Context = SyncContext<Self>;
+    type Context = Context<Self>;
 }
 
 impl Handler<Print> for Console {

@@ -39,7 +39,7 @@ use crate::{
         poll_fn::poll_fn,
     },
     event::CloseReason,
-    line_reader::{Buffers, LineReader},
+    line_reader::{Buffers, Lease, LineReader},
     lines::{BATCH, Cut, LineDecoder, Lines},
     outbox::Outbox,
     reverse::reverse_lines,
@@ -51,6 +51,10 @@ const REFUSAL_LINGER: Duration = Duration::from_secs(1);
 
 /// How long a stopping session listens for lines that were on their way when it said goodbye.
 const LAST_LINES: Duration = Duration::from_millis(250);
+
+/// Batches of one peer that the Hub may not have answered for: one being printed, and the next
+/// being reversed meanwhile.
+const CREDIT: usize = 2;
 
 /// A connection that a Session can serve.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
@@ -96,8 +100,10 @@ pub struct Session<S> {
     /// While the session has a place: what the Hub calls it.
     place: Option<SessionId>,
     reader: LineReader,
-    /// What the Hub has not answered for yet.
-    forwarding: Option<Pin<Box<RecipientRequest<Received>>>>,
+    /// What the Hub has not answered for yet, oldest first.
+    forwarding: VecDeque<Forwarded>,
+    /// Why the peer will send no more.
+    input_ended: Option<CloseReason>,
     /// When the peer last sent something; kept if silence has a limit.
     heard: Option<Instant>,
     outbox: Outbox,
@@ -109,6 +115,12 @@ pub struct Session<S> {
     broken: bool,
     /// Held until the peer is admitted or gone: the listener bounds the newcomers by it.
     newcomer: Option<OwnedSemaphorePermit>,
+}
+
+/// A batch that the Hub has and the Console may not have.
+struct Forwarded {
+    answer: Pin<Box<RecipientRequest<Received>>>,
+    _lease: Option<Lease>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,7 +154,8 @@ impl<S: Stream> Session<S> {
             phase: Phase::New,
             place: None,
             reader: LineReader::new(decoder, Arc::clone(&setup.buffers)),
-            forwarding: None,
+            forwarding: VecDeque::new(),
+            input_ended: None,
             heard: None,
             outbox: Outbox::new(setup.outbox),
             overflow: VecDeque::new(),
@@ -203,19 +216,34 @@ impl<S: Stream> Session<S> {
         Pin::new(&mut self.stream).poll_shutdown(cx).map(|_| ())
     }
 
-    /// Reads and forwards, one batch at a time.
+    /// Reads and forwards, as long as the Hub has answered for what came before.
     fn poll_reading(&mut self, ctx: &mut Context<Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
         loop {
-            if let Some(answer) = &mut self.forwarding {
-                let answer = ready!(answer.as_mut().poll(cx));
-                self.forwarding = None;
-                if !matches!(answer, Ok(Ok(()))) {
-                    self.reset(CloseReason::Shutdown, ctx);
-                    return Poll::Ready(());
+            while let Some(oldest) = self.forwarding.front_mut() {
+                match oldest.answer.as_mut().poll(cx) {
+                    Poll::Pending => break,
+                    Poll::Ready(Ok(Ok(()))) => drop(self.forwarding.pop_front()),
+                    Poll::Ready(_) => {
+                        self.reset(CloseReason::Shutdown, ctx);
+                        return Poll::Ready(());
+                    }
                 }
             }
-            if matches!(self.phase, Phase::Leaving(_) | Phase::Closed) {
-                return Poll::Ready(());
+            match self.input_ended {
+                _ if matches!(self.phase, Phase::Leaving(_) | Phase::Closed) => {
+                    return Poll::Ready(());
+                }
+                Some(reason) if self.forwarding.is_empty() => {
+                    let reason = match self.phase {
+                        _ if self.broken => CloseReason::Lost,
+                        Phase::Stopping | Phase::Parting => CloseReason::Shutdown,
+                        _ => reason,
+                    };
+                    self.leave(reason, ctx);
+                    return Poll::Ready(());
+                }
+                None if self.forwarding.len() < CREDIT => {}
+                _ => return Poll::Pending,
             }
             let received = self.reader.received();
             let next = self.reader.poll_next(&mut self.stream, cx);
@@ -230,31 +258,23 @@ impl<S: Stream> Session<S> {
                     return Poll::Pending;
                 }
                 Poll::Ready(Ok(Some(cut))) => self.forward(cut),
-                Poll::Ready(Ok(None)) if !self.broken => {
-                    let stopping = matches!(self.phase, Phase::Stopping | Phase::Parting);
-                    let reason = if stopping { CloseReason::Shutdown } else { CloseReason::Left };
-                    self.leave(reason, ctx);
-                    return Poll::Ready(());
-                }
-                Poll::Ready(Ok(None) | Err(_)) => {
-                    self.close(CloseReason::Lost, ctx);
-                    return Poll::Ready(());
-                }
+                Poll::Ready(Ok(None)) => self.input_ended = Some(CloseReason::Left),
+                Poll::Ready(Err(_)) => self.input_ended = Some(CloseReason::Lost),
             }
         }
     }
 
     fn forward(&mut self, cut: Cut) {
-        let cut = match cut {
+        let (cut, lease) = match cut {
             Cut::Lines(lines) => {
                 let lines = reverse_lines(lines);
-                self.reader.lend(&lines);
-                Cut::Lines(lines)
+                let lease = self.reader.lease(&lines);
+                (Cut::Lines(lines), Some(lease))
             }
-            discarded @ Cut::Discarded(_) => discarded,
+            discarded @ Cut::Discarded(_) => (discarded, None),
         };
-        self.forwarding =
-            Some(Box::pin(self.setup.hub.received.send(Received { peer: self.peer, cut })));
+        let answer = Box::pin(self.setup.hub.received.send(Received { peer: self.peer, cut }));
+        self.forwarding.push_back(Forwarded { answer, _lease: lease });
     }
 
     /// Puts it into the outbox and writes at once what the stream takes.
@@ -307,14 +327,16 @@ impl<S: Stream> Session<S> {
         match self.phase {
             Phase::Leaving(_) if self.broken => self.close(CloseReason::Lost, ctx),
             Phase::Leaving(reason) => self.close(reason, ctx),
-            Phase::Stopping if self.forwarding.is_none() => self.nothing_arrives(ctx),
+            Phase::Stopping => self.nothing_arrives(ctx),
             _ => {}
         }
     }
 
-    /// For now everything the peer sent has been taken.
+    /// For now there is nothing to be read. If all that was has been taken, and all that waited has
+    /// been sent, a stopping session can say goodbye.
     fn nothing_arrives(&mut self, ctx: &mut Context<Self>) {
-        if self.phase == Phase::Stopping && self.outbox.is_empty() {
+        let done = self.forwarding.is_empty() && self.outbox.is_empty();
+        if self.phase == Phase::Stopping && done {
             self.phase = Phase::Parting;
             self.heard = Some(Instant::now());
             ctx.spawn(poll_fn(Self::poll_hang_up));
@@ -330,7 +352,7 @@ impl<S: Stream> Session<S> {
             let silent = session.heard.is_some_and(|heard| heard.elapsed() >= limit);
             match session.phase {
                 // Whoever waits for the Hub is not silent.
-                Phase::Open | Phase::Parting if session.forwarding.is_some() => {
+                Phase::Open | Phase::Parting if !session.forwarding.is_empty() => {
                     session.heard = Some(Instant::now());
                     session.watch_silence(limit, ctx);
                 }
@@ -348,7 +370,7 @@ impl<S: Stream> Session<S> {
             return;
         }
         self.phase = Phase::Leaving(reason);
-        if self.flushing {
+        if self.flushing && reason != CloseReason::Lost {
             self.watch_flush(ctx);
         } else {
             self.close(reason, ctx);
@@ -447,7 +469,7 @@ impl<S: Stream> Handler<Close> for Session<S> {
         }
         let left = close.deadline.saturating_duration_since(Instant::now());
         ctx.run_later(left, |session, ctx| {
-            if session.forwarding.is_none() && session.outbox.is_empty() {
+            if session.forwarding.is_empty() && session.outbox.is_empty() {
                 session.close(CloseReason::Shutdown, ctx);
             } else {
                 session.reset(CloseReason::Shutdown, ctx);

@@ -19,7 +19,7 @@ use crate::{
         messages::{Broadcast, Report},
         poll_fn::poll_fn,
     },
-    line_reader::{Buffers, LineReader},
+    line_reader::{Buffers, Lease, LineReader},
     lines::{BATCH, Cut, LineDecoder, Lines},
     outbox::BATCH_OVERHEAD,
 };
@@ -44,6 +44,12 @@ pub struct RelayHandle {
     pub report: Recipient<Report>,
 }
 
+/// A batch that the Hub has and some session may not have.
+struct Relayed {
+    answer: Pin<Box<RecipientRequest<Broadcast>>>,
+    _lease: Lease,
+}
+
 /// See the [module's documentation](self).
 pub struct StdinReader<R> {
     input: R,
@@ -51,7 +57,7 @@ pub struct StdinReader<R> {
     max_line: usize,
     relay: RelayHandle,
     /// What the Hub has not answered for yet.
-    relaying: Option<Pin<Box<RecipientRequest<Broadcast>>>>,
+    relaying: Option<Relayed>,
     /// What has been read meanwhile.
     next: Option<Cut>,
     input_ended: bool,
@@ -99,7 +105,7 @@ impl<R: AsyncRead + Unpin + 'static> StdinReader<R> {
                 }
             }
             if let Some(relaying) = &mut self.relaying {
-                let answer = ready!(relaying.as_mut().poll(cx));
+                let answer = ready!(relaying.answer.as_mut().poll(cx));
                 self.relaying = None;
                 if !matches!(answer, Ok(Ok(()))) {
                     self.end(ctx);
@@ -119,10 +125,11 @@ impl<R: AsyncRead + Unpin + 'static> StdinReader<R> {
     }
 
     fn relay(&mut self, lines: Lines) {
-        self.reader.lend(&lines);
+        let lease = self.reader.lease(&lines);
         // A few lines must not keep a whole read buffer for as long as they wait in an outbox.
         let lines = if lines.len() < BATCH / 2 { lines.compact() } else { lines };
-        self.relaying = Some(Box::pin(self.relay.broadcast.send(Broadcast(lines))));
+        let answer = Box::pin(self.relay.broadcast.send(Broadcast(lines)));
+        self.relaying = Some(Relayed { answer, _lease: lease });
     }
 
     fn report(&self, bytes: usize) {

@@ -8,6 +8,9 @@
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
+/// A tab goes to the next column that is a multiple of this.
+const TAB: usize = 8;
+
 /// Bytes of a character that takes a cell: more than any that means something.
 const MAX_CHARACTER: usize = 32;
 
@@ -34,7 +37,8 @@ impl Screen {
         (before, after): (&str, &str),
         out: &mut Vec<u8>,
     ) {
-        let next = Self::fitted(window, prompt, before, after);
+        let (before, after) = without_tabs(prompt, before, after);
+        let next = Self::fitted(window, prompt, &before, &after);
         match next.before.strip_prefix(&self.before) {
             // Typing at the end of the line: the common case, and one where nothing moves.
             Some(typed) if self.extended_by(typed, &next) => {
@@ -80,8 +84,8 @@ impl Screen {
         // A column less than there are: a wide character may not fit into the last one.
         let mut room = (window.rows - 1) * (window.columns - 1);
         let fitting = before.grapheme_indices(true).rev().take_while(|(_, grapheme)| {
-            let fits = room >= width(grapheme, 0);
-            room = room.saturating_sub(width(grapheme, 0));
+            let fits = room >= grapheme.width();
+            room = room.saturating_sub(grapheme.width());
             fits
         });
         let start = fitting.last().map_or(before.len(), |(at, _)| at);
@@ -91,7 +95,7 @@ impl Screen {
     fn extended_by(&self, typed: &str, next: &Self) -> bool {
         let shown = !self.before.is_empty();
         // A character without a width belongs to the one before it.
-        let apart = typed.chars().next().is_none_or(|c| width(c.encode_utf8(&mut [0; 4]), 0) > 0);
+        let apart = typed.chars().next().is_none_or(|c| c.encode_utf8(&mut [0; 4]).width() > 0);
         shown && apart && self.after.is_empty() && next.after.is_empty()
     }
 
@@ -117,12 +121,9 @@ fn end(window: Window, text: &str) -> (usize, usize) {
             (row, column) = (row + 1, 0);
             continue;
         }
-        let width = width(grapheme, column);
+        let width = grapheme.width();
         if column + width <= window.columns {
             column += width;
-        } else if grapheme == "\t" {
-            // A tab stops at the last column.
-            column = window.columns - 1;
         } else {
             (row, column) = (row + 1, width);
         }
@@ -130,11 +131,21 @@ fn end(window: Window, text: &str) -> (usize, usize) {
     if column >= window.columns { (row + 1, 0) } else { (row, column) }
 }
 
-fn width(grapheme: &str, column: usize) -> usize {
-    match grapheme {
-        "\t" => 8 - column % 8,
-        _ => grapheme.width(),
-    }
+/// The line with spaces for tabs: terminals do not wrap a tab, nor does it cover what was there.
+fn without_tabs(prompt: &str, before: &str, after: &str) -> (String, String) {
+    let mut column = prompt.lines().last().map_or(0, UnicodeWidthStr::width);
+    let mut spaced = |text: &str| {
+        let mut spaced = String::with_capacity(text.len());
+        for part in text.split_inclusive('\t') {
+            let text = part.trim_end_matches('\t');
+            let spaces = if text == part { 0 } else { TAB - (column + text.width()) % TAB };
+            column += text.width() + spaces;
+            spaced += text;
+            spaced.extend(std::iter::repeat_n(' ', spaces));
+        }
+        spaced
+    };
+    (spaced(before), spaced(after))
 }
 
 /// Text that fills its last row leaves the cursor on that row until there is more.
@@ -154,5 +165,137 @@ fn up(rows: usize, out: &mut Vec<u8>) {
     out.push(b'\r');
     if rows > 0 {
         out.extend_from_slice(format!("\x1b[{rows}A").as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU16;
+
+    use proptest::prelude::*;
+
+    use super::{Screen, Window, without_tabs};
+    use crate::terminal::{
+        keys::Key,
+        line::{Line, Outcome},
+    };
+
+    #[derive(Clone, Debug)]
+    enum Happens {
+        Pressed(Vec<Key>),
+        Entered,
+        Arrived(Vec<String>),
+    }
+
+    fn keys() -> impl Strategy<Value = Vec<Key>> {
+        let editing = [
+            Key::Left,
+            Key::Right,
+            Key::Home,
+            Key::End,
+            Key::WordLeft,
+            Key::Backspace,
+            Key::Delete,
+            Key::KillBlankWordBack,
+            Key::Yank,
+            Key::Older,
+            Key::Transpose,
+        ];
+        let typed = ["a", "b", "c", "d", " ", "\t", "é", "e\u{301}", "漢", "字"];
+        prop_oneof![
+            6 => prop::sample::select(typed.to_vec())
+                .prop_map(|typed| typed.chars().map(Key::Char).collect()),
+            2 => prop::sample::select(editing.to_vec()).prop_map(|key| vec![key]),
+        ]
+    }
+
+    fn happens() -> impl Strategy<Value = Happens> {
+        prop_oneof![
+            4 => prop::collection::vec(keys(), 1..6)
+                .prop_map(|keys| Happens::Pressed(keys.concat())),
+            1 => Just(Happens::Entered),
+            1 => prop::collection::vec("[x-z漢]{0,25}", 1..4).prop_map(Happens::Arrived),
+        ]
+    }
+
+    fn rows_of(terminal: &vt100::Parser, columns: u16) -> String {
+        let rows = terminal.screen().rows(0, columns);
+        let rows: Vec<String> = rows.map(|row| row.trim_end().to_owned()).collect();
+        rows.join("\n").trim_end().to_owned()
+    }
+
+    fn terminal(rows: u16, columns: u16) -> vt100::Parser {
+        vt100::Parser::new(NonZeroU16::new(rows).unwrap(), NonZeroU16::new(columns).unwrap(), 0)
+    }
+
+    proptest! {
+        /// A terminal that has seen all of it shows what one shows that was only told the outcome.
+        #[test]
+        fn shows_what_arrived_and_below_it_what_was_typed(
+            happenings in prop::collection::vec(happens(), 1..40),
+            columns in 12_u16..24,
+            rows in 12_u16..16,
+            prompt in prop::sample::select(vec!["> prompt : ", "\n> prompt : ", "0123456789ab"]),
+        ) {
+            let window = Window { columns: columns.into(), rows: rows.into() };
+            let (mut line, mut screen) = (Line::new(), Screen::default());
+            let mut seen = terminal(rows, columns);
+            let mut transcript = String::new();
+            let mut out = Vec::new();
+            screen.show(window, prompt, line.around_cursor(), &mut out);
+            for happening in happenings {
+                match happening {
+                    Happens::Pressed(keys) => {
+                        for key in keys {
+                            let (before, after) = line.around_cursor();
+                            let room = before.len() + after.len() < 60;
+                            if room || !matches!(key, Key::Char(_) | Key::Yank) {
+                                prop_assert_ne!(line.press(key), Outcome::Ended);
+                            }
+                        }
+                    }
+                    Happens::Entered => {
+                        line.move_end();
+                        screen.show(window, prompt, line.around_cursor(), &mut out);
+                        screen.leave(window, &mut out);
+                        transcript += prompt;
+                        transcript += &without_tabs(prompt, &line.take(), "").0;
+                        transcript.push('\n');
+                    }
+                    Happens::Arrived(lines) => {
+                        screen.erase(window, &mut out);
+                        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+                        out.extend_from_slice(text.as_bytes());
+                        transcript += &text;
+                    }
+                }
+                screen.show(window, prompt, line.around_cursor(), &mut out);
+                seen.process(&String::from_utf8(std::mem::take(&mut out)).unwrap()
+                    .replace('\n', "\r\n").into_bytes());
+
+                let (before, after) = line.around_cursor();
+                let (before, after) = without_tabs(prompt, before, after);
+                let mut told = terminal(500, columns);
+                let text = format!("{transcript}{prompt}{before}{after}").replace('\n', "\r\n");
+                told.process(text.as_bytes());
+                let (expected, found) = (rows_of(&told, columns), rows_of(&seen, columns));
+                prop_assert!(
+                    expected.ends_with(&found),
+                    "found:\n{}\nexpected:\n{}", found, expected
+                );
+
+                let mut told = terminal(500, columns);
+                let text = format!("{transcript}{prompt}{before}").replace('\n', "\r\n");
+                told.process(text.as_bytes());
+                let (mut row, mut column) = told.screen().cursor_position();
+                if column == columns {
+                    (row, column) = (row + 1, 0);
+                }
+                let scrolled = expected.lines().count() - found.lines().count();
+                let (found_row, found_column) = seen.screen().cursor_position();
+                let found = (usize::from(found_row) + scrolled, found_column);
+                prop_assert_eq!(found, (row.into(), column), "the cursor in:\n{}", expected);
+            }
+        }
     }
 }

@@ -99,15 +99,30 @@ async fn registers_before_anything_else_and_greets_with_its_count() {
 }
 
 #[actix::test]
-async fn reverses_and_forwards_in_order_one_batch_at_a_time() {
+async fn reverses_and_forwards_in_order_two_batches_ahead_of_the_console() {
     let mut scene = open(|_| ()).await;
     scene.write("one\ntwo\nth").await;
-    let (received, answer) = scene.received.next().await;
+    let (received, first) = scene.received.next().await;
     assert_eq!((received.peer, received.cut), (peer(1), lines("eno\nowt")));
     scene.write("ree\n").await;
-    assert!(scene.received.is_empty().await, "the first batch has not been taken");
-    answer.send(Ok(())).unwrap();
-    assert_eq!(scene.received.answer(Ok(())).await.cut, lines("eerht"));
+    let (received, second) = scene.received.next().await;
+    assert_eq!(received.cut, lines("eerht"));
+    scene.write("four\n").await;
+    assert!(scene.received.is_empty().await, "neither batch has been taken");
+    first.send(Ok(())).unwrap();
+    assert_eq!(scene.received.answer(Ok(())).await.cut, lines("ruof"));
+    second.send(Ok(())).unwrap();
+}
+
+#[actix::test]
+async fn a_leaving_peers_place_is_kept_until_all_its_lines_have_been_taken() {
+    let mut scene = open(|_| ()).await;
+    scene.write("last\n").await;
+    scene.theirs.shutdown().await.unwrap();
+    let (_, taken) = scene.received.next().await;
+    assert!(scene.deregister.is_empty().await);
+    taken.send(Ok(())).unwrap();
+    assert_eq!(scene.deregister.answer(()).await.reason, CloseReason::Left);
 }
 
 #[actix::test]

@@ -1,0 +1,46 @@
+//! The limit is exact, whoever is refused learns why, and a place given back can be taken.
+
+use std::thread;
+
+use crate::support::{Hub, Peer, heavy};
+
+#[test]
+fn of_two_hundred_at_the_same_moment_four_are_admitted_and_all_others_told() {
+    let _turn = heavy();
+    let hub = Hub::start(&[]);
+    let address = hub.address;
+    let peers: Vec<_> = (0..200)
+        .map(|_| {
+            thread::spawn(move || {
+                let mut peer = Peer::connect(address);
+                let line = peer.line();
+                (line, peer)
+            })
+        })
+        .collect();
+    let peers: Vec<_> = peers.into_iter().map(|peer| peer.join().unwrap()).collect();
+    let mut admitted: Vec<_> = peers
+        .iter()
+        .map(|(line, _)| line.as_str())
+        .filter(|line| line.starts_with("220"))
+        .collect();
+    admitted.sort_unstable();
+    let expected: Vec<_> = (1..=4).map(|n| format!("220 linehub ready: client {n} of 4")).collect();
+    assert_eq!(admitted, expected);
+    let refused = peers
+        .iter()
+        .filter(|(line, _)| line == "421 Server rejected due to too many clients")
+        .count();
+    assert_eq!(refused, 196);
+}
+
+#[test]
+fn a_leaver_who_comes_back_at_once_always_finds_its_place() {
+    let hub = Hub::start(&[]);
+    let _others = [hub.peer(), hub.peer(), hub.peer()];
+    let mut peer = hub.peer();
+    for _ in 0..200 {
+        peer.leave();
+        peer = hub.peer();
+    }
+}

@@ -1,0 +1,184 @@
+//! A program on a pseudo-terminal, with a screen that shows what a user would see.
+
+use std::{
+    cell::Cell,
+    io::{self, Read, Write},
+    num::NonZeroU16,
+    os::fd::AsFd,
+    process::ExitStatus,
+    sync::{Arc, Condvar, Mutex, MutexGuard, mpsc},
+    thread,
+    time::Duration,
+};
+
+use pty_process::{
+    Size,
+    blocking::{Command, Pts, Pty},
+};
+use rustix::{
+    process::{Pid, Signal, kill_process},
+    termios::tcgetattr,
+};
+
+/// How long anything may take on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A window of the usual size.
+pub(crate) const WINDOW: (u16, u16) = (24, 80);
+
+/// A running program. Dropping it ends the program.
+pub(crate) struct OnPty {
+    pty: Arc<Pty>,
+    /// Keeps the terminal there when the program has ended, so that its modes can be looked at.
+    pts: Option<Pts>,
+    seen: Arc<(Mutex<Seen>, Condvar)>,
+    pid: Pid,
+    exit: mpsc::Receiver<io::Result<ExitStatus>>,
+    exited: Cell<bool>,
+    threads: Vec<thread::JoinHandle<()>>,
+    modes_before: String,
+}
+
+struct Seen {
+    screen: vt100::Parser,
+    bytes: Vec<u8>,
+}
+
+impl OnPty {
+    /// Starts a program on a terminal of its own with that many rows and columns.
+    pub(crate) fn start(
+        program: &str,
+        args: &[&str],
+        term: &str,
+        (rows, columns): (u16, u16),
+    ) -> Self {
+        let (pty, pts) = pty_process::blocking::open().unwrap();
+        pty.resize(Size::new(rows, columns)).unwrap();
+        let modes_before = modes(&pty);
+        let mut command = Command::new(program).args(args).env("TERM", term);
+        let mut child = command.spawn_borrowed(&pts).unwrap();
+        let pid = Pid::from_child(&child);
+
+        let (exit_sender, exit) = mpsc::channel();
+        let waiting = thread::spawn(move || {
+            let _ = exit_sender.send(child.wait());
+        });
+        let (rows, columns) = (NonZeroU16::new(rows).unwrap(), NonZeroU16::new(columns).unwrap());
+        let seen = Seen { screen: vt100::Parser::new(rows, columns, 0), bytes: Vec::new() };
+        let seen = Arc::new((Mutex::new(seen), Condvar::new()));
+        let pty = Arc::new(pty);
+        let (source, sink) = (Arc::clone(&pty), Arc::clone(&seen));
+        let reading = thread::spawn(move || read(&source, &sink));
+        Self {
+            pty,
+            pts: Some(pts),
+            seen,
+            pid,
+            exit,
+            exited: Cell::new(false),
+            threads: vec![waiting, reading],
+            modes_before,
+        }
+    }
+
+    /// Presses keys.
+    pub(crate) fn press(&self, keys: &str) {
+        (&*self.pty).write_all(keys.as_bytes()).unwrap();
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(self.pid, signal).unwrap();
+    }
+
+    /// A terminal that takes nothing, until the guard is dropped.
+    pub(crate) fn freeze(&self) -> impl Drop {
+        self.seen()
+    }
+
+    /// Waits until the cursor is in this row and this column.
+    pub(crate) fn cursor_comes_to(&self, row: u16, column: u16) {
+        self.wait_until(|seen| seen.screen.screen().cursor_position() == (row, column));
+    }
+
+    /// Everything that the program has written.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        self.seen().bytes.clone()
+    }
+
+    /// Waits until the screen is as it should be.
+    pub(crate) fn wait_for(&self, right: impl Fn(&str) -> bool) -> String {
+        self.wait_until(|seen| right(&rows(seen)))
+    }
+
+    fn wait_until(&self, right: impl Fn(&Seen) -> bool) -> String {
+        let (guard, wait) =
+            self.seen.1.wait_timeout_while(self.seen(), PATIENCE, |seen| !right(seen)).unwrap();
+        let (rows, cursor) = (rows(&guard), guard.screen.screen().cursor_position());
+        drop(guard);
+        assert!(!wait.timed_out(), "the cursor stays at {cursor:?} in:\n{rows}");
+        rows
+    }
+
+    /// Waits until the screen shows exactly these rows.
+    pub(crate) fn shows(&self, rows: &str) {
+        self.wait_for(|screen| screen == rows);
+    }
+
+    /// Waits until the last row is this.
+    pub(crate) fn last_row(&self, row: &str) -> String {
+        self.wait_for(|screen| screen.lines().last() == Some(row))
+    }
+
+    /// Waits for the program's end and returns its status.
+    pub(crate) fn exit_status(&self) -> Option<i32> {
+        let status = self.exit.recv_timeout(PATIENCE);
+        let status = status.unwrap_or_else(|_| panic!("the program still runs"));
+        self.exited.set(true);
+        status.unwrap().code()
+    }
+
+    /// Whether the terminal's modes are as the program has found them.
+    pub(crate) fn is_as_it_was_found(&self) -> bool {
+        modes(&self.pty) == self.modes_before && !self.seen().screen.screen().bracketed_paste()
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.0.lock().unwrap()
+    }
+}
+
+impl Drop for OnPty {
+    fn drop(&mut self) {
+        if !self.exited.get() {
+            let _ = kill_process(self.pid, Signal::KILL);
+        }
+        // The reading thread ends when nobody has the terminal any more.
+        self.pts = None;
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn read(mut pty: &Pty, seen: &(Mutex<Seen>, Condvar)) {
+    let mut buffer = [0; 4096];
+    while let Ok(length @ 1..) = pty.read(&mut buffer) {
+        let mut guard = seen.0.lock().unwrap();
+        guard.screen.process(&buffer[..length]);
+        guard.bytes.extend_from_slice(&buffer[..length]);
+        drop(guard);
+        seen.1.notify_all();
+    }
+}
+
+fn rows(seen: &Seen) -> String {
+    let screen = seen.screen.screen();
+    let rows = screen.rows(0, screen.size().1.get());
+    let rows: Vec<String> = rows.map(|row| row.trim_end().to_owned()).collect();
+    rows.join("\n").trim_end().to_owned()
+}
+
+/// The master side answers for the terminal.
+fn modes(pty: impl AsFd) -> String {
+    format!("{:?}", tcgetattr(pty).unwrap())
+}

@@ -1,0 +1,473 @@
+//! At a terminal: what is typed, what arrives, and what the screen looks like.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+};
+
+use rustix::process::Signal;
+
+use crate::pty::{OnPty, PATIENCE, WINDOW};
+
+const UP: &str = "\x1b[A";
+const LEFT: &str = "\x1b[D";
+const CTRL_A: &str = "\x01";
+const CTRL_C: &str = "\x03";
+const CTRL_D: &str = "\x04";
+const CTRL_K: &str = "\x0b";
+const CTRL_W: &str = "\x17";
+const CTRL_Y: &str = "\x19";
+const PROMPT: &str = "> Enter message to send to all clients :";
+
+/// A connection of the test's own: to hub-server, or from hub-client.
+struct Peer {
+    name: String,
+    stream: TcpStream,
+    reader: BufReader<TcpStream>,
+}
+
+impl Peer {
+    fn new(stream: TcpStream) -> Self {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self {
+            name: stream.local_addr().unwrap().to_string(),
+            reader: BufReader::new(stream.try_clone().unwrap()),
+            stream,
+        }
+    }
+
+    fn send(&mut self, text: &str) {
+        self.stream.write_all(text.as_bytes()).unwrap();
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.reader.read_line(&mut line).unwrap();
+        line.trim_end_matches('\n').to_owned()
+    }
+}
+
+/// hub-server on a terminal, and its port.
+struct HubServer {
+    program: OnPty,
+    port: u16,
+}
+
+impl HubServer {
+    fn start(term: &str, window: (u16, u16)) -> Self {
+        let program = env!("CARGO_BIN_EXE_hub-server");
+        let program = OnPty::start(program, &["--bind", "127.0.0.1", "0"], term, window);
+        let screen =
+            program.wait_for(|screen| screen.contains("PORT : ") && screen.ends_with(PROMPT));
+        let (_, rest) = screen.split_once("and PORT : ").unwrap();
+        let port = rest.lines().next().unwrap().trim().parse().unwrap();
+        Self { program, port }
+    }
+
+    fn connect(&self) -> Peer {
+        let mut peer = Peer::new(TcpStream::connect(("127.0.0.1", self.port)).unwrap());
+        assert!(peer.line().starts_with("220 linehub ready"));
+        let connected = format!("> New connection [{}]", peer.name);
+        self.program.wait_for(|screen| screen.contains(&connected));
+        peer
+    }
+
+    /// The prompt with this behind it is the last row.
+    fn prompts(&self, typed: &str) -> String {
+        self.program.last_row(format!("{PROMPT} {typed}").trim_end())
+    }
+}
+
+/// hub-client on a terminal, connected to a hub that the test plays.
+struct HubClient {
+    program: OnPty,
+    port: u16,
+    hub: Peer,
+}
+
+impl HubClient {
+    fn start(term: &str, window: (u16, u16)) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (program, args) = (env!("CARGO_BIN_EXE_hub-client"), [&port.to_string()[..]]);
+        let program = OnPty::start(program, &args, term, window);
+        let mut hub = Peer::new(listener.accept().unwrap().0);
+        hub.send("220 linehub ready: client 1 of 4\n");
+        let client = Self { program, port, hub };
+        client.prompts("");
+        client
+    }
+
+    fn prompts(&self, typed: &str) -> String {
+        self.program.last_row(format!("> Enter string : {typed}").trim_end())
+    }
+
+    /// The first row of the transcript.
+    fn greeting(&self) -> String {
+        format!("> Connected to server IP = 127.0.0.1 and PORT = {}", self.port)
+    }
+
+    /// Takes leave of the client as a server does.
+    fn let_go(mut self) -> OnPty {
+        let mut rest = Vec::new();
+        self.hub.reader.read_to_end(&mut rest).unwrap();
+        assert_eq!(rest, b"", "the client has left");
+        self.program
+    }
+}
+
+#[test]
+fn keeps_a_half_typed_line_while_lines_arrive() {
+    let server = HubServer::start("xterm-256color", WINDOW);
+    let mut peer = server.connect();
+    server.program.press("half ty");
+    server.prompts("half ty");
+    peer.send("taco cat\n");
+    let arrived = format!("> [{}] Client message = tac ocat\n{PROMPT} half ty", peer.name);
+    server.program.wait_for(|screen| screen.ends_with(&arrived));
+    server.program.press("ped\r");
+    assert_eq!(peer.line(), "half typed");
+    server.prompts("");
+}
+
+#[test]
+fn keeps_the_prompt_whole_while_a_thousand_lines_arrive() {
+    let server = HubServer::start("xterm-256color", (1100, 60));
+    let mut peer = server.connect();
+    let typed = "more than fits on one row of this window";
+    server.program.press(typed);
+    server.program.press(&LEFT.repeat(7));
+    let lines: String = (0..1000).map(|n| format!("line {n}\n")).collect();
+    peer.send(&lines);
+    let mut expected = format!(
+        "> Server bound to IP : 127.0.0.1 and PORT : {}\n> New connection [{}]\n",
+        server.port, peer.name
+    );
+    for n in 0..1000 {
+        let line: String = format!("line {n}").chars().rev().collect();
+        expected += &format!("> [{}] Client message = {line}\n", peer.name);
+    }
+    let (first, second) = typed.split_at(60 - PROMPT.len() - 1);
+    server.program.shows(&format!("{expected}{PROMPT} {first}\n{second}"));
+    server.program.cursor_comes_to(1003, (second.len() - 7).try_into().unwrap());
+}
+
+#[test]
+fn takes_every_key_while_lines_arrive() {
+    let server = HubServer::start("xterm-256color", WINDOW);
+    let mut peer = server.connect();
+    let mut flooding = Peer::new(peer.stream.try_clone().unwrap());
+    let flood = std::thread::spawn(move || {
+        for n in 0..20_000 {
+            flooding.send(&format!("line {n}\n"));
+        }
+    });
+    for _ in 0..100 {
+        server.program.press("key ");
+    }
+    flood.join().unwrap();
+    server.program.press("enough\r");
+    assert_eq!(peer.line(), "key ".repeat(100) + "enough");
+    server.program.wait_for(|screen| {
+        screen.contains("99991 enil") && screen.ends_with(&format!("enough\n{PROMPT}"))
+            || screen.ends_with(&format!("99991 enil\n{PROMPT}"))
+    });
+}
+
+#[test]
+fn relays_a_line_that_was_edited_in_its_middle() {
+    let server = HubServer::start("xterm-256color", WINDOW);
+    let mut peer = server.connect();
+    server.program.press("helo wörld");
+    server.program.press(&LEFT.repeat(7));
+    server.program.press("l");
+    server.prompts("hello wörld");
+    server.program.press("\r");
+    assert_eq!(peer.line(), "hello wörld");
+    // Cut the last word and put it in at the start; delete what is behind the cursor.
+    server.program.press(&["cat taco ", CTRL_W, CTRL_A, CTRL_Y, CTRL_K, CTRL_Y, CTRL_D].concat());
+    server.program.press("\r");
+    assert_eq!(peer.line(), "taco cat ");
+}
+
+#[test]
+fn calls_earlier_lines_back_with_the_arrow_keys() {
+    let server = HubServer::start("xterm-256color", WINDOW);
+    let mut peer = server.connect();
+    server.program.press("first\rsecond\rthi");
+    server.prompts("thi");
+    server.program.press(UP);
+    server.prompts("second");
+    server.program.press(UP);
+    server.prompts("first");
+    server.program.press("\x1b[B\x1b[B");
+    server.prompts("thi");
+    server.program.press(&[UP, "!\r"].concat());
+    assert_eq!([peer.line(), peer.line(), peer.line()], ["first", "second", "second!"]);
+}
+
+#[test]
+fn sends_each_line_of_a_paste_and_keeps_the_last() {
+    let server = HubServer::start("xterm-256color", WINDOW);
+    let mut peer = server.connect();
+    let pasted: Vec<String> = (0..300).map(|n| format!("pasted {n}")).collect();
+    server.program.press(&pasted.join("\r"));
+    for line in &pasted[..299] {
+        assert_eq!(&peer.line(), line);
+    }
+    let screen = server.prompts("pasted 299");
+    assert!(screen.ends_with(&format!("{PROMPT} pasted 298\n{PROMPT} pasted 299")));
+}
+
+#[test]
+fn stops_in_order_on_ctrl_c_and_leaves_the_line_on_the_screen() {
+    let server = HubServer::start("xterm-256color", WINDOW);
+    let mut peer = server.connect();
+    server.program.press(&["never sent", CTRL_C].concat());
+    assert_eq!(server.program.exit_status(), Some(0));
+    let expected = format!(
+        "> Server bound to IP : 127.0.0.1 and PORT : {port}\n\
+         > New connection [{name}]\n\
+         {PROMPT} never sent\n\
+         > Closing connection for client [{name}]...",
+        port = server.port,
+        name = peer.name,
+    );
+    server.program.shows(&expected);
+    server.program.cursor_comes_to(4, 0);
+    assert!(server.program.is_as_it_was_found());
+    assert_eq!(peer.line(), "");
+}
+
+#[test]
+fn stops_in_order_on_ctrl_d_but_only_behind_the_prompt() {
+    let server = HubServer::start("xterm-256color", WINDOW);
+    let mut peer = server.connect();
+    server.program.press(&["hellos", LEFT, CTRL_D, CTRL_D, "\r"].concat());
+    assert_eq!(peer.line(), "hello");
+    server.program.press(CTRL_D);
+    assert_eq!(server.program.exit_status(), Some(0));
+    let end =
+        format!("{PROMPT} hello\n{PROMPT}\n> Closing connection for client [{}]...", peer.name);
+    server.program.wait_for(|screen| screen.ends_with(&end));
+    assert!(server.program.is_as_it_was_found());
+}
+
+#[test]
+fn leaves_the_terminal_as_it_was_found_when_the_server_is_terminated() {
+    let server = HubServer::start("xterm-256color", WINDOW);
+    let peer = server.connect();
+    assert!(!server.program.is_as_it_was_found());
+    server.program.signal(Signal::TERM);
+    assert_eq!(server.program.exit_status(), Some(0));
+    // The prompt that nobody had typed behind is gone.
+    let end = format!(
+        "> New connection [{name}]\n> Closing connection for client [{name}]...",
+        name = peer.name
+    );
+    server.program.wait_for(|screen| screen.ends_with(&end));
+    server.program.cursor_comes_to(3, 0);
+    assert!(server.program.is_as_it_was_found());
+}
+
+#[test]
+fn leaves_a_half_typed_line_on_the_screen_when_the_server_is_terminated() {
+    let server = HubServer::start("xterm-256color", WINDOW);
+    server.program.press("half typed");
+    server.program.press(&LEFT.repeat(4));
+    server.prompts("half typed");
+    server.program.signal(Signal::TERM);
+    assert_eq!(server.program.exit_status(), Some(0));
+    server.prompts("half typed");
+    server.program.cursor_comes_to(2, 0);
+    assert!(server.program.is_as_it_was_found());
+}
+
+#[test]
+fn stops_at_a_terminal_that_takes_nothing() {
+    let server = HubServer::start("xterm-256color", WINDOW);
+    let mut peer = server.connect();
+    server.program.press("half typed");
+    server.prompts("half typed");
+    let frozen = server.program.freeze();
+    // More than the kernel keeps for the terminal.
+    peer.send(&"a line\n".repeat(50_000));
+    server.program.signal(Signal::TERM);
+    assert_eq!(server.program.exit_status(), Some(0));
+    drop(frozen);
+    assert!(server.program.is_as_it_was_found());
+}
+
+#[test]
+fn writes_no_control_codes_to_a_terminal_that_has_none() {
+    for term in ["dumb", ""] {
+        let server = HubServer::start(term, WINDOW);
+        let mut peer = server.connect();
+        // The kernel edits the line: this is its backspace.
+        server.program.press("helloo\x7f\n");
+        assert_eq!(peer.line(), "hello");
+        peer.send("taco cat\n");
+        let arrived = format!("> [{}] Client message = tac ocat\n{PROMPT}", peer.name);
+        server.program.wait_for(|screen| screen.ends_with(&arrived));
+        server.program.press(CTRL_D);
+        assert_eq!(server.program.exit_status(), Some(0));
+        let end = format!("{PROMPT}\n> Closing connection for client [{}]...", peer.name);
+        server.program.wait_for(|screen| screen.ends_with(&end));
+        assert!(server.program.is_as_it_was_found());
+        assert!(!server.program.bytes().contains(&0x1b));
+    }
+}
+
+#[test]
+fn stops_in_order_on_ctrl_c_at_a_terminal_without_control_codes() {
+    let server = HubServer::start("dumb", WINDOW);
+    server.program.press(CTRL_C);
+    assert_eq!(server.program.exit_status(), Some(0));
+    assert!(server.program.is_as_it_was_found());
+}
+
+#[test]
+fn reads_like_the_transcript_at_the_server() {
+    let server = HubServer::start("xterm-256color", WINDOW);
+    let (mut one, mut two) = (server.connect(), server.connect());
+    one.send("Line 1 sending to server\n");
+    server.program.wait_for(|screen| screen.contains("revres"));
+    two.send("racecar\n");
+    server.program.wait_for(|screen| screen.contains("racecar"));
+    server.program.press("I have 2 clients\r");
+    assert_eq!([one.line(), two.line()], ["I have 2 clients", "I have 2 clients"]);
+    server.program.press(CTRL_D);
+    assert_eq!(server.program.exit_status(), Some(0));
+    let expected = format!(
+        "> Server bound to IP : 127.0.0.1 and PORT : {port}\n\
+         > New connection [{one}]\n\
+         > New connection [{two}]\n\
+         > [{one}] Client message = revres ot gnidnes 1 eniL\n\
+         > [{two}] Client message = racecar\n\
+         {PROMPT} I have 2 clients\n\
+         {PROMPT}\n\
+         > Closing connection for client [",
+        port = server.port,
+        one = one.name,
+        two = two.name,
+    );
+    server.program.wait_for(|screen| screen.starts_with(&expected));
+}
+
+#[test]
+fn reads_like_the_transcript_at_the_client() {
+    let mut client = HubClient::start("xterm-256color", WINDOW);
+    let greeting = client.greeting();
+    client.program.press("Line 1 sending to server\r");
+    assert_eq!(client.hub.line(), "Line 1 sending to server");
+    client.hub.send("I have 3 clients\n");
+    client.program.wait_for(|screen| screen.contains("stneilc"));
+    client.program.press("exit\r");
+    let program = client.let_go();
+    assert_eq!(program.exit_status(), Some(0));
+    let expected = format!(
+        "{greeting}\n\
+         \n\
+         > Enter string : Line 1 sending to server\n\
+         > Server response : stneilc 3 evah I\n\
+         \n\
+         > Enter string : exit\n\
+         > Closing client..."
+    );
+    program.shows(&expected);
+    program.cursor_comes_to(7, 0);
+    assert!(program.is_as_it_was_found());
+}
+
+#[test]
+fn prints_a_response_to_a_client_that_is_leaving() {
+    let mut client = HubClient::start("xterm-256color", WINDOW);
+    client.program.press("exit\r");
+    assert_eq!(client.hub.line(), "", "the client has left");
+    client.hub.send("late\n");
+    let program = client.let_go();
+    assert_eq!(program.exit_status(), Some(0));
+    let end = "> Enter string : exit\n> Server response : etal\n> Closing client...";
+    program.wait_for(|screen| screen.ends_with(end));
+}
+
+#[test]
+fn leaves_the_terminal_as_it_was_found_when_the_server_goes_away() {
+    let HubClient { program, hub, .. } = {
+        let client = HubClient::start("xterm-256color", WINDOW);
+        client.program.press("half typed");
+        client.prompts("half typed");
+        client
+    };
+    drop(hub);
+    assert_eq!(program.exit_status(), Some(1));
+    let end = "> Enter string : half typed\n> Server closed the connection\n> Closing client...";
+    program.wait_for(|screen| screen.contains(end));
+    // A sentence on stderr follows.
+    program.cursor_comes_to(6, 0);
+    assert!(program.is_as_it_was_found());
+}
+
+#[test]
+fn a_client_leaves_in_order_on_ctrl_c() {
+    let client = HubClient::start("xterm-256color", WINDOW);
+    client.program.press(CTRL_C);
+    let program = client.let_go();
+    assert_eq!(program.exit_status(), Some(0));
+    program.wait_for(|screen| screen.ends_with("\n\n> Enter string :\n> Closing client..."));
+    assert!(program.is_as_it_was_found());
+}
+
+#[test]
+fn a_client_at_a_dumb_terminal_gets_its_prompt_again() {
+    let mut client = HubClient::start("dumb", WINDOW);
+    client.hub.send("taco cat\n");
+    client.program.wait_for(|screen| {
+        screen.ends_with("> Enter string :\n> Server response : tac ocat\n\n> Enter string :")
+    });
+    client.program.press("a line\nexit\n");
+    assert_eq!(client.hub.line(), "a line");
+    let program = client.let_go();
+    assert_eq!(program.exit_status(), Some(0));
+    program.wait_for(|screen| screen.ends_with("\n> Closing client..."));
+    assert!(!program.bytes().contains(&0x1b));
+}
+
+#[test]
+fn keeps_a_line_of_several_rows_whole_while_lines_arrive() {
+    let mut client = HubClient::start("xterm-256color", (20, 30));
+    // Two rows of thirteen and thirty columns, to the last one, with a wide character in it.
+    client.program.press("thirteen wide漢字ends in the last column ..");
+    client.program.wait_for(|screen| screen.ends_with(".."));
+    for word in ["one", "two", "three"] {
+        client.hub.send(&format!("{word}\n"));
+        let word: String = word.chars().rev().collect();
+        let expected = format!(
+            "> Server response : {word}\n\
+             \n\
+             > Enter string : thirteen wide\n\
+             漢字ends in the last column .."
+        );
+        client.program.wait_for(|screen| screen.ends_with(&expected));
+    }
+    client.program.press(&[CTRL_A, "x"].concat());
+    let expected = "\n\n> Enter string : xthirteen wid\ne漢字ends in the last column .\n.";
+    client.program.wait_for(|screen| screen.ends_with(expected));
+    client.program.press("\r");
+    assert_eq!(client.hub.line(), "xthirteen wide漢字ends in the last column ..");
+    client.program.wait_for(|screen| screen.ends_with("\n.\n\n> Enter string :"));
+}
+
+#[test]
+fn shows_the_end_of_a_line_that_is_longer_than_the_window() {
+    let mut client = HubClient::start("xterm-256color", (5, 20));
+    let line = "0123456789".repeat(30);
+    client.program.press(&line);
+    client.program.wait_for(|screen| screen.ends_with("6789"));
+    client.hub.send("seen\n");
+    client.program.wait_for(|screen| screen.starts_with("nees\n") && screen.ends_with("6789"));
+    client.program.press("!\r");
+    assert_eq!(client.hub.line(), line + "!");
+    client.program.wait_for(|screen| screen.ends_with("!\n\n> Enter string :"));
+}
