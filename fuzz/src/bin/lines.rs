@@ -2,6 +2,7 @@
 //! reference.
 
 use std::{
+    collections::VecDeque,
     io,
     pin::Pin,
     process::ExitCode,
@@ -124,9 +125,9 @@ fn decoded(
 fn read(decoder: LineDecoder, reads: Vec<&[u8]>, rng: &mut Rng) -> Result<Vec<Found>, String> {
     let mut stream = Stream { reads: reads.into_iter().map(<[u8]>::to_vec).collect(), rng };
     stream.reads.reverse();
-    let mut reader = LineReader::new(decoder, Buffers::new(1));
+    let mut reader = LineReader::new(decoder, Buffers::new(3));
     let mut cx = Context::from_waker(Waker::noop());
-    let mut found = Vec::new();
+    let (mut found, mut leases) = (Vec::new(), VecDeque::new());
     loop {
         match reader.poll_next(&mut stream, &mut cx) {
             Poll::Pending => {}
@@ -134,9 +135,13 @@ fn read(decoder: LineDecoder, reads: Vec<&[u8]>, rng: &mut Rng) -> Result<Vec<Fo
             Poll::Ready(Ok(None)) => return Ok(found),
             Poll::Ready(Ok(Some(cut))) => {
                 if let Cut::Lines(lines) = &cut {
-                    reader.lend(lines);
+                    leases.push_back(reader.lease(lines));
                 }
                 enter(cut, &mut found)?;
+                // As the Console does: batches are taken in order, some later than others.
+                while leases.len() > usize::from(stream.rng.u8(..3)) {
+                    leases.pop_front();
+                }
             }
         }
     }
