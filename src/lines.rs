@@ -265,7 +265,7 @@ impl Decoder for LineDecoder {
             len if len > self.max_line => Ok(Some(Cut::Discarded(len))),
             _ => {
                 rest.extend_from_slice(&[LF]);
-                Ok(Some(Cut::Lines(to_lines(rest))))
+                Ok(Some(Cut::Lines(to_utf8(Lines::new(rest)))))
             }
         }
     }
@@ -283,25 +283,20 @@ fn take(buf: &mut BytesMut, end: usize) -> BytesMut {
 }
 
 /// Drops the CR of every CR LF, then makes UTF-8 of it.
-fn normalize(mut text: BytesMut) -> Lines {
-    if memchr(CR, &text).is_some() {
-        let mut kept = BytesMut::with_capacity(text.len());
-        for line in text.split_inclusive(|&byte| byte == LF) {
-            match line.strip_suffix(b"\r\n") {
-                Some(line) => {
-                    kept.extend_from_slice(line);
-                    kept.extend_from_slice(&[LF]);
-                }
-                None => kept.extend_from_slice(line),
-            }
-        }
-        text = kept;
+fn normalize(text: BytesMut) -> Lines {
+    let lines = Lines::new(text);
+    if lines.plain || memchr(CR, &lines.text).is_none() {
+        return to_utf8(lines);
     }
-    to_lines(text)
+    let mut kept = BytesMut::with_capacity(lines.len());
+    for line in lines.iter() {
+        kept.extend_from_slice(line.strip_suffix(&[CR]).unwrap_or(line));
+        kept.extend_from_slice(&[LF]);
+    }
+    to_utf8(Lines::new(kept))
 }
 
-fn to_lines(text: BytesMut) -> Lines {
-    let lines = Lines::new(text);
+fn to_utf8(lines: Lines) -> Lines {
     if lines.plain || std::str::from_utf8(&lines.text).is_ok() {
         return lines;
     }

@@ -37,10 +37,9 @@ fn push_reversed(line: &str, reversed: &mut Vec<u8>) {
     let space = reversed.get_mut(start..).unwrap_or_default();
     if line.bytes().any(|byte| byte >= FIRST_LEAD_OF_COMBINING) || line.contains("\r\n") {
         fill_backwards(space, line.graphemes(true).map(str::as_bytes));
-    } else if line.is_ascii() {
-        space.reverse();
     } else {
-        fill_backwards(space, line.as_bytes().chunk_by(|_, &next| is_continuation(next)));
+        space.reverse();
+        restore_pairs(space);
     }
 }
 
@@ -48,9 +47,15 @@ fn push_reversed(line: &str, reversed: &mut Vec<u8>) {
 /// so each character is a cluster of its own (UAX #29, rules GB3 to GB13).
 const FIRST_LEAD_OF_COMBINING: u8 = 0xcc;
 
-/// Whether the byte goes on with a character that another byte began (RFC 3629, section 3).
-fn is_continuation(byte: u8) -> bool {
-    byte & 0xc0 == 0x80
+/// Turns round again what was turned inside characters of two bytes: below U+0300 there are no
+/// longer ones (RFC 3629, section 3).
+fn restore_pairs(mut reversed: &mut [u8]) {
+    while let Some(at) = reversed.iter().position(|byte| !byte.is_ascii()) {
+        let from = std::mem::take(&mut reversed).split_at_mut(at).1;
+        let Some((pair, rest)) = from.split_at_mut_checked(2) else { return };
+        pair.reverse();
+        reversed = rest;
+    }
 }
 
 /// Lays the pieces into `space` from its end. Going through the clusters forwards and filling
