@@ -78,7 +78,11 @@ pub struct LineReader {
     /// What has been read and not cut: most often nothing.
     rest: BytesMut,
     received: u64,
+    /// Whether it waits for one of the shared buffers, not for its stream.
+    queued: bool,
     ended: bool,
+    /// Whether the stream has been cut off rather than ended.
+    torn: bool,
 }
 
 impl LineReader {
@@ -86,7 +90,17 @@ impl LineReader {
     pub fn new(decoder: LineDecoder, buffers: Arc<Buffers>) -> Self {
         let permits = PollSemaphore::new(Arc::clone(&buffers.permits));
         let rest = BytesMut::new();
-        Self { decoder, buffers, permits, permit: None, rest, received: 0, ended: false }
+        Self {
+            decoder,
+            buffers,
+            permits,
+            permit: None,
+            rest,
+            received: 0,
+            queued: false,
+            ended: false,
+            torn: false,
+        }
     }
 
     /// The next batch, or none at the end of the stream.
@@ -103,6 +117,9 @@ impl LineReader {
             if let Some(cut) = self.decoder.decode(&mut self.rest)? {
                 return Poll::Ready(Ok(Some(cut)));
             }
+            if self.ended && self.torn {
+                return Poll::Ready(Ok(None));
+            }
             if self.ended {
                 return Poll::Ready(self.decoder.decode_eof(&mut self.rest));
             }
@@ -117,6 +134,17 @@ impl LineReader {
     /// The stream's own.
     pub async fn next<R: AsyncRead + Unpin>(&mut self, stream: &mut R) -> io::Result<Option<Cut>> {
         std::future::poll_fn(|cx| self.poll_next(stream, cx)).await
+    }
+
+    /// Whether it waits for others to give back a buffer: what its stream has to say is not known.
+    pub fn is_queued(&self) -> bool {
+        self.queued
+    }
+
+    /// From now on what the stream ends with is the beginning of a line, not a line: somebody knows
+    /// that the rest of it will never come.
+    pub fn tear(&mut self) {
+        self.torn = true;
     }
 
     /// All bytes read so far.
@@ -142,7 +170,9 @@ impl LineReader {
     ) -> Poll<io::Result<()>> {
         // Others may wait for their turn: go behind them.
         self.permit = None;
-        let permit = ready!(self.permits.poll_acquire(cx));
+        let permit = self.permits.poll_acquire(cx);
+        self.queued = permit.is_pending();
+        let permit = ready!(permit);
         let mut buffer = self.buffers.take();
         buffer.reserve(self.rest.len() + 1);
         buffer.extend_from_slice(&self.rest);

@@ -319,8 +319,13 @@ impl<S: Stream> Session<S> {
 
     /// All that waited has been written, or the stream is broken.
     fn written(&mut self, result: io::Result<()>, ctx: &mut Context<Self>) {
-        if result.is_err() {
+        if let Err(error) = result {
             self.broken = true;
+            // A broken pipe had been closed at the other end: what it ended with was whole. Of a
+            // connection that was reset the rest is lost, and reading would not tell.
+            if error.kind() != io::ErrorKind::BrokenPipe {
+                self.reader.tear();
+            }
             self.outbox.clear();
             self.overflow.clear();
         }
@@ -335,13 +340,17 @@ impl<S: Stream> Session<S> {
     /// For now there is nothing to be read. If all that was has been taken, and all that waited has
     /// been sent, a stopping session can say goodbye.
     fn nothing_arrives(&mut self, ctx: &mut Context<Self>) {
-        let done = self.forwarding.is_empty() && self.outbox.is_empty();
-        if self.phase == Phase::Stopping && done {
+        if self.phase == Phase::Stopping && !self.is_waiting() && self.outbox.is_empty() {
             self.phase = Phase::Parting;
             self.heard = Some(Instant::now());
             ctx.spawn(poll_fn(Self::poll_hang_up));
             self.watch_silence(LAST_LINES, ctx);
         }
+    }
+
+    /// Whether what the peer sent waits: to be taken by the Console, or to be read at all.
+    fn is_waiting(&self) -> bool {
+        !self.forwarding.is_empty() || self.reader.is_queued()
     }
 
     /// Ends the session once the peer has been silent for `limit`.
@@ -351,8 +360,8 @@ impl<S: Stream> Session<S> {
         ctx.run_later(rest, move |session, ctx| {
             let silent = session.heard.is_some_and(|heard| heard.elapsed() >= limit);
             match session.phase {
-                // Whoever waits for the Hub is not silent.
-                Phase::Open | Phase::Parting if !session.forwarding.is_empty() => {
+                // Whoever waits for the others is not silent.
+                Phase::Open | Phase::Parting if session.is_waiting() => {
                     session.heard = Some(Instant::now());
                     session.watch_silence(limit, ctx);
                 }
@@ -469,10 +478,10 @@ impl<S: Stream> Handler<Close> for Session<S> {
         }
         let left = close.deadline.saturating_duration_since(Instant::now());
         ctx.run_later(left, |session, ctx| {
-            if session.forwarding.is_empty() && session.outbox.is_empty() {
-                session.close(CloseReason::Shutdown, ctx);
-            } else {
+            if session.is_waiting() || !session.outbox.is_empty() {
                 session.reset(CloseReason::Shutdown, ctx);
+            } else {
+                session.close(CloseReason::Shutdown, ctx);
             }
         });
     }

@@ -255,6 +255,94 @@ async fn a_silent_peer_is_let_go_if_silence_has_a_limit() {
 }
 
 #[actix::test]
+async fn waiting_for_others_to_be_read_is_not_silence() {
+    tokio::time::pause();
+    let no_buffer = |setup: &mut Setup| {
+        setup.idle = Some(Duration::from_secs(60));
+        setup.buffers = Buffers::new(0);
+    };
+    let mut scene = open(no_buffer).await;
+    scene.write("unread\n").await;
+    tokio::time::advance(Duration::from_secs(200)).await;
+    assert!(scene.deregister.is_empty().await);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    soon(scene.session.send(Close { deadline })).await.unwrap();
+    let mut goodbye = Box::pin(scene.theirs.read_u8());
+    assert!(Scene::waits(&mut goodbye).await, "it said goodbye though there is unread input");
+    tokio::time::advance(Duration::from_secs(6)).await;
+    assert_eq!(scene.deregister.answer(()).await.reason, CloseReason::Shutdown);
+}
+
+/// A connection that turns out to be reset when something is written behind the greeting: reading
+/// gives what had come before, and then nothing, as a socket does of which the error was taken.
+struct ResetConnection {
+    input: &'static [u8],
+    greeted: bool,
+}
+
+impl AsyncRead for ResetConnection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.input).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for ResetConnection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _: &mut TaskContext<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let first = !std::mem::replace(&mut self.greeted, true);
+        let reset = || io::ErrorKind::ConnectionReset.into();
+        Poll::Ready(first.then_some(bytes.len()).ok_or_else(reset))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Stream for ResetConnection {}
+
+#[actix::test]
+async fn half_a_line_of_a_reset_connection_is_not_a_line() {
+    let (register, mut registers) = stub();
+    let (received, mut receives) = stub();
+    let (deregister, mut deregisters) = stub();
+    let setup = Setup {
+        hub: HubHandle { register, received, deregister },
+        max_line: 40,
+        outbox: 300,
+        stall: Duration::from_secs(10),
+        idle: None,
+        // There is none until the connection is known to be reset.
+        buffers: Buffers::new(1),
+        lingering: Arc::new(Semaphore::new(1)),
+    };
+    let buffers = Arc::clone(&setup.buffers);
+    let mut other = LineReader::new(LineDecoder::new(40), buffers);
+    let read = other.next(&mut &b"in the way\n"[..]).await;
+    assert_eq!(read.unwrap(), Some(lines("in the way")));
+    let stream = ResetConnection { input: b"whole\nha", greeted: false };
+    let session = Session::new(stream, peer(1), Arc::new(setup), None).start();
+    let admission = Admission { id: SessionId(7), sessions: 1, max_sessions: 4 };
+    registers.answer(Ok(admission)).await;
+    soon(session.send(Deliver(Lines::one("hello")))).await.unwrap();
+    drop(other);
+    assert_eq!(receives.answer(Ok(())).await.cut, lines("elohw"));
+    assert_eq!(deregisters.answer(()).await.reason, CloseReason::Lost);
+    assert!(receives.is_empty().await);
+}
+
+#[actix::test]
 async fn a_peer_that_breaks_off_is_lost_and_what_it_had_sent_is_taken() {
     let mut scene = open(|_| ()).await;
     scene.write("one\n").await;
