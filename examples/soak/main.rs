@@ -42,7 +42,7 @@ use crate::{
 type Failure = Box<dyn Error>;
 
 /// How many clients try to be connected at once: more than there are places.
-const CLIENTS: u64 = 44;
+const CLIENTS: u64 = 90;
 
 /// Longer than anything may take that is waited for.
 const GUARD: Duration = Duration::from_secs(120);

@@ -36,7 +36,7 @@ pub fn config() -> Config {
     let mut config = Config::default();
     config.server.bind = Ipv4Addr::LOCALHOST.into();
     config.server.port = 0;
-    config.server.max_sessions = 32;
+    config.server.max_sessions = 64;
     config.limits.max_line = 2 * 1024;
     config.limits.outbox = 128 * 1024;
     config.timeouts.stall = Duration::from_secs(2);

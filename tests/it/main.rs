@@ -7,8 +7,11 @@
     reason = "tests say what they expect; clippy.toml allows it only in the test functions"
 )]
 
+mod delivery;
 mod limit;
 mod pty;
 mod readme;
+mod refusal;
+mod stalled;
 mod support;
 mod terminal;

@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{self, BufRead, BufReader, Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
-    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio},
     sync::mpsc::{self, Receiver, RecvTimeoutError},
     thread,
     time::Duration,
@@ -62,6 +62,15 @@ impl Program {
         let out = child.stdout.take().map_or_else(Lines::none, Lines::of);
         let err = child.stderr.take().map_or_else(Lines::none, Lines::of);
         Self { child, stdin, out, err }
+    }
+
+    /// Starts it, and leaves its stdout to the test.
+    pub(crate) fn with_stdout(command: &mut Command) -> (Self, ChildStdout) {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let stdout = child.stdout.take().unwrap();
+        let stdin = child.stdin.take();
+        let err = child.stderr.take().map_or_else(Lines::none, Lines::of);
+        (Self { child, stdin, out: Lines::none(), err }, stdout)
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -334,15 +343,20 @@ impl Lines {
     }
 }
 
-/// Waits until there is something, and looks again every few milliseconds.
-pub(crate) fn wait_until<T>(what: &str, mut is_there: impl FnMut() -> Option<T>) -> T {
+/// Does nothing for a while: for peers that are slow, not for waiting until something happens.
+pub(crate) fn nap(time: Duration) {
     // A receiver that never gets anything is a clock that lints do not mind.
     let (_keep, never) = mpsc::channel::<()>();
+    let _ = never.recv_timeout(time);
+}
+
+/// Waits until there is something, and looks again every few milliseconds.
+pub(crate) fn wait_until<T>(what: &str, mut is_there: impl FnMut() -> Option<T>) -> T {
     for _ in 0..PATIENCE.as_millis() / 5 {
         if let Some(value) = is_there() {
             return value;
         }
-        let _ = never.recv_timeout(Duration::from_millis(5));
+        nap(Duration::from_millis(5));
     }
     panic!("waited in vain: {what}");
 }
