@@ -268,7 +268,8 @@ impl Handler<Drain> for Hub {
         let (last_gone, gone) = oneshot::channel();
         self.drained = (!self.sessions.is_empty()).then_some(last_gone);
         for entry in self.sessions.values() {
-            let close = Close { deadline: drain.deadline };
+            let taking = self.console_alive.is_some();
+            let close = Close { deadline: drain.deadline, taking };
             #[expect(clippy::disallowed_methods, reason = "a Session that is gone need not close")]
             entry.session.close.do_send(close);
         }

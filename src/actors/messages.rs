@@ -96,6 +96,9 @@ impl Message for Deliver {
 pub struct Close {
     /// When to end it, whatever is still waiting.
     pub deadline: Instant,
+    /// Whether lines of the peer still reach stdout. If not, the session must not say goodbye
+    /// before it knows that there are none.
+    pub taking: bool,
 }
 
 impl Message for Close {

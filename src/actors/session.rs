@@ -111,6 +111,8 @@ pub struct Session<S> {
     overflow: VecDeque<(Lines, oneshot::Sender<()>)>,
     /// Whether [`Self::poll_flush`] is under way.
     flushing: bool,
+    /// Whether lines of the peer still reach stdout.
+    taking: bool,
     /// Whether writing has failed. What the peer sent before is taken all the same.
     broken: bool,
     /// Held until the peer is admitted or gone: the listener bounds the newcomers by it.
@@ -160,6 +162,7 @@ impl<S: Stream> Session<S> {
             outbox: Outbox::new(setup.outbox),
             overflow: VecDeque::new(),
             flushing: false,
+            taking: true,
             broken: false,
             newcomer,
             setup,
@@ -343,7 +346,9 @@ impl<S: Stream> Session<S> {
         if self.phase == Phase::Stopping && !self.is_waiting() && self.outbox.is_empty() {
             self.phase = Phase::Parting;
             self.heard = Some(Instant::now());
-            ctx.spawn(poll_fn(Self::poll_hang_up));
+            if self.taking {
+                ctx.spawn(poll_fn(Self::poll_hang_up));
+            }
             self.watch_silence(LAST_LINES, ctx);
         }
     }
@@ -475,6 +480,7 @@ impl<S: Stream> Handler<Close> for Session<S> {
         if self.phase == Phase::Open {
             // The reading that is under way takes it from here.
             self.phase = Phase::Stopping;
+            self.taking = close.taking;
         }
         let left = close.deadline.saturating_duration_since(Instant::now());
         ctx.run_later(left, |session, ctx| {

@@ -8,10 +8,14 @@
 )]
 
 mod delivery;
+mod descriptors;
+mod half_close;
+mod hostile;
 mod limit;
 mod pty;
 mod readme;
 mod refusal;
 mod stalled;
+mod stopping;
 mod support;
 mod terminal;

@@ -152,26 +152,44 @@ impl Hub {
 
     /// Starts a whole command with pipes at its ends.
     pub(crate) fn start_as(command: &mut Command) -> Self {
-        let program = Program::start(command);
-        let bound = program.out.next();
-        let address = match bound.strip_prefix("> Server bound to IP : ") {
-            Some(rest) => {
-                let (ip, port) = rest.split_once(" and PORT : ").unwrap();
-                SocketAddr::new(ip.parse().unwrap(), port.parse().unwrap())
+        Self::of(Program::start(command))
+    }
+
+    /// A hub of which nobody ever reads the stdout.
+    pub(crate) fn with_unread_stdout(config: &str) -> Self {
+        let file = config_file(config);
+        let mut command = server_command();
+        command.args(["--bind", "127.0.0.1", "--config"]).arg(file.path()).arg("0");
+        let (program, mut stdout) = Program::with_stdout(command.stdin(Stdio::piped()));
+        let address = bound(&first_line(&mut stdout));
+        // It stays open until the program ends, and nobody reads it.
+        thread::spawn(move || {
+            let _keep = stdout;
+            loop {
+                thread::park();
             }
-            None => {
-                let bound: serde_json::Value = serde_json::from_str(&bound).unwrap();
-                assert_eq!(bound["event"], "bound");
-                bound["address"].as_str().unwrap().parse().unwrap()
-            }
-        };
+        });
+        Self { program, address }
+    }
+
+    /// A hub whose stdout is closed once it has said where it listens.
+    pub(crate) fn with_closed_stdout() -> Self {
+        let mut command = server_command();
+        command.args(["--bind", "127.0.0.1", "0"]).stdin(Stdio::piped());
+        let (program, mut stdout) = Program::with_stdout(&mut command);
+        let address = bound(&first_line(&mut stdout));
+        Self { program, address }
+    }
+
+    /// A hub that has been started, of which the first line has not been read.
+    pub(crate) fn of(program: Program) -> Self {
+        let address = bound(&program.out.next());
         Self { program, address }
     }
 
     /// Starts it with this configuration file's text.
     pub(crate) fn with_config(text: &str, args: &[&str]) -> Self {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(text.as_bytes()).unwrap();
+        let file = config_file(text);
         // The file has been read when the server has bound its port.
         let path = file.path().to_str().unwrap().to_owned();
         Self::start(&[&["--config", &path], args].concat())
@@ -202,6 +220,38 @@ impl Hub {
             if event["event"] == name {
                 return event;
             }
+        }
+    }
+}
+
+fn config_file(text: &str) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
+}
+
+/// The first line, and not a byte more.
+fn first_line(stream: &mut impl Read) -> String {
+    let mut line = Vec::new();
+    let mut byte = [0];
+    while byte != *b"\n" {
+        stream.read_exact(&mut byte).unwrap();
+        line.extend(byte);
+    }
+    String::from_utf8(line).unwrap().trim_end().to_owned()
+}
+
+/// The address in what a server says first.
+fn bound(line: &str) -> SocketAddr {
+    match line.strip_prefix("> Server bound to IP : ") {
+        Some(rest) => {
+            let (ip, port) = rest.split_once(" and PORT : ").unwrap();
+            SocketAddr::new(ip.parse().unwrap(), port.parse().unwrap())
+        }
+        None => {
+            let bound: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert_eq!(bound["event"], "bound");
+            bound["address"].as_str().unwrap().parse().unwrap()
         }
     }
 }

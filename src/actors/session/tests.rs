@@ -266,7 +266,7 @@ async fn waiting_for_others_to_be_read_is_not_silence() {
     tokio::time::advance(Duration::from_secs(200)).await;
     assert!(scene.deregister.is_empty().await);
     let deadline = Instant::now() + Duration::from_secs(5);
-    soon(scene.session.send(Close { deadline })).await.unwrap();
+    soon(scene.session.send(Close { deadline, taking: true })).await.unwrap();
     let mut goodbye = Box::pin(scene.theirs.read_u8());
     assert!(Scene::waits(&mut goodbye).await, "it said goodbye though there is unread input");
     tokio::time::advance(Duration::from_secs(6)).await;
@@ -359,7 +359,7 @@ async fn when_the_server_stops_it_takes_what_has_arrived_flushes_and_closes() {
     let long = "x".repeat(PIPE + 10);
     assert!(soon(scene.deliver(&long)).await);
     let deadline = Instant::now() + Duration::from_secs(5);
-    let closing = scene.session.send(Close { deadline });
+    let closing = scene.session.send(Close { deadline, taking: true });
     soon(closing).await.unwrap();
     assert_eq!(scene.received.answer(Ok(())).await.cut, lines("devirra"));
     assert_eq!(scene.read_to_end().await, format!("{long}\n"));
@@ -374,7 +374,7 @@ async fn when_the_time_to_stop_is_over_it_ends_whatever_waits() {
     let mut scene = open(|_| ()).await;
     assert!(soon(scene.deliver(&"x".repeat(200))).await);
     let deadline = Instant::now() + Duration::from_secs(5);
-    soon(scene.session.send(Close { deadline })).await.unwrap();
+    soon(scene.session.send(Close { deadline, taking: true })).await.unwrap();
     tokio::time::advance(Duration::from_secs(4)).await;
     assert!(scene.deregister.is_empty().await);
     tokio::time::advance(Duration::from_secs(2)).await;

@@ -1,0 +1,79 @@
+//! Out of descriptors the hub says so once, sleeps, and goes on when there are some.
+
+use crate::support::{Hub, Peer, command, heavy, wait_until};
+
+const SERVER: &str = env!("CARGO_BIN_EXE_hub-server");
+
+fn limited(descriptors: usize, args: &[&str]) -> std::process::Command {
+    let mut command = command("sh");
+    let script = format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"");
+    command.args(["-c", &script, SERVER, "--bind", "127.0.0.1"]).args(args).arg("0");
+    command
+}
+
+#[test]
+fn with_forty_descriptors_and_two_hundred_connects_it_stays_up_and_recovers() {
+    let _turn = heavy();
+    let mut hub = Hub::start_as(&mut limited(40, &[]));
+    let mut holders: Vec<Peer> = (0..4).map(|_| hub.peer()).collect();
+    let mut others: Vec<Peer> = (0..200).map(|_| Peer::connect(hub.address)).collect();
+    let said = "hub-server: cannot accept connections for now: Too many open files";
+    assert_eq!(hub.program.err.find("cannot accept"), said);
+    let before = hub.program.cpu();
+    // All are told in the end, as descriptors come back from those before.
+    for peer in &mut others {
+        assert_eq!(peer.line(), "421 Server rejected due to too many clients");
+    }
+    // A process that spins takes all it can get, which is seconds; these are hundredths.
+    let spent = hub.program.cpu() - before;
+    assert!(spent < 100, "{spent} ticks");
+    drop(others);
+    holders[0].send("still up\n");
+    hub.program.out.find("pu llits");
+    holders.pop().unwrap().leave();
+    hub.peer();
+    drop(holders);
+    hub.program.stop();
+    let rest = hub.program.err.rest();
+    let again = rest.lines().filter(|line| line.contains("cannot accept")).count();
+    assert!(again < 20, "not a line for each try:\n{rest}");
+}
+
+#[test]
+fn no_descriptor_is_left_when_everybody_has_gone() {
+    let hub = Hub::start(&[]);
+    hub.peer().leave();
+    let before = hub.program.descriptors();
+    for round in 0..100 {
+        let mut peers: Vec<Peer> = (0..6).map(|_| Peer::connect(hub.address)).collect();
+        for peer in &mut peers {
+            assert!(!peer.line().is_empty());
+        }
+        for peer in peers {
+            if round % 2 == 0 { drop(peer) } else { peer.reset() }
+        }
+    }
+    wait_until("descriptors are back", || (hub.program.descriptors() <= before).then_some(()));
+}
+
+#[test]
+fn more_sessions_than_the_limit_allows_are_told_at_the_start() {
+    let mut hub = Hub::start_as(&mut limited(64, &["--max-sessions", "10000"]));
+    assert_eq!(
+        hub.program.err.next(),
+        "hub-server: 10000 sessions do not fit into the limit of 64 open files: raise it (ulimit \
+         -Hn) or lower server.max_sessions"
+    );
+    hub.peer();
+    hub.program.stop();
+}
+
+#[test]
+fn the_soft_limit_is_raised_to_what_the_sessions_need() {
+    let script = "ulimit -Sn 64; exec \"$0\" \"$@\"";
+    let mut command = command("sh");
+    command.args(["-c", script, SERVER, "--bind", "127.0.0.1", "--max-sessions", "300", "0"]);
+    let hub = Hub::start_as(&mut command);
+    let peers: Vec<Peer> = (0..300).map(|_| hub.peer()).collect();
+    assert_eq!(peers.len(), 300);
+}
