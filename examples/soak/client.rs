@@ -149,6 +149,8 @@ struct Client {
 enum Closed {
     Refused,
     Orderly,
+    /// As an orderly end, but in the middle of a line.
+    Torn,
     Broken,
 }
 
@@ -217,13 +219,18 @@ impl Client {
         let mut listening = std::pin::pin!(self.listen(reader, admit));
         let (closed, left) = tokio::select! {
             closed = &mut listening => (closed?, None),
-            // Where talking fails, listening will tell why.
-            left = &mut talking => (listening.await?, left.ok()),
+            left = &mut talking => (listening.await?, Some(left)),
+        };
+        let (closed, left) = match (closed, left) {
+            // The write has taken the socket's error, and reading was left with the end.
+            (Closed::Torn, Some(Err(_))) => (Closed::Broken, None),
+            (Closed::Torn, _) => return Err("an orderly end in the middle of a line".into()),
+            (closed, left) => (closed, left.and_then(Result::ok)),
         };
         Ok(match (closed, left) {
             (Closed::Refused, _) => End::Refused,
             (Closed::Orderly, Some(broadcasts)) => End::Left(broadcasts),
-            (Closed::Orderly | Closed::Broken, _) => End::LetGo,
+            (Closed::Orderly | Closed::Torn | Closed::Broken, _) => End::LetGo,
         })
     }
 
@@ -325,7 +332,7 @@ impl Client {
             };
             match read {
                 Ok(0) if text.is_empty() => return Ok(Closed::Orderly),
-                Ok(0) => return Err("an orderly end in the middle of a line".into()),
+                Ok(0) => return Ok(Closed::Torn),
                 Ok(_) => {}
                 Err(_) => return Ok(Closed::Broken),
             }

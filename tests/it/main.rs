@@ -3,14 +3,21 @@
 #![allow(
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::print_stderr,
     clippy::unwrap_used,
     reason = "tests say what they expect; clippy.toml allows it only in the test functions"
 )]
 
+mod addresses;
+mod client;
+mod config;
 mod delivery;
 mod descriptors;
+mod example;
+mod foreign;
 mod half_close;
 mod hostile;
+mod json;
 mod limit;
 mod pty;
 mod readme;
@@ -19,3 +26,5 @@ mod stalled;
 mod stopping;
 mod support;
 mod terminal;
+mod transcript;
+mod wire;

@@ -1,11 +1,11 @@
 //! The README's commands do what it says.
 
 use std::{
-    io::{Write, stderr},
+    io::Write,
     process::{Command, Stdio},
 };
 
-use crate::support::Hub;
+use crate::{foreign::is_installed, support::Hub};
 
 /// The commands of the README, without what is said behind them.
 fn commands() -> Vec<String> {
@@ -15,19 +15,6 @@ fn commands() -> Vec<String> {
         .flat_map(str::lines)
         .map(|line| line.split("  #").next().unwrap_or(line).trim_end().to_owned())
         .collect()
-}
-
-fn is_installed(program: &str) -> bool {
-    let found = Command::new("sh")
-        .args(["-c", &format!("command -v {program}")])
-        .stdout(Stdio::null())
-        .status()
-        .unwrap()
-        .success();
-    if !found {
-        writeln!(stderr(), "skipped: {program} is not installed").unwrap();
-    }
-    found
 }
 
 #[test]

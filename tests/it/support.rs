@@ -79,7 +79,7 @@ impl Program {
 
     /// Writes a line to its stdin.
     pub(crate) fn enter(&mut self, line: &str) {
-        let stdin = self.stdin.as_mut().expect("stdin is open");
+        let stdin = self.stdin.as_mut().unwrap();
         stdin.write_all(format!("{line}\n").as_bytes()).unwrap();
     }
 

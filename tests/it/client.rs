@@ -1,0 +1,206 @@
+//! hub-client keeps the same promises on its side.
+
+use std::{
+    fs::File,
+    io::{BufReader, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    process::Stdio,
+    thread,
+};
+
+use rustix::process::Signal;
+
+use crate::support::{Hub, Peer, Program, client_command, heavy};
+
+/// A client of the server at this address, with pipes at its ends.
+fn client(address: SocketAddr) -> Program {
+    let (ip, port) = (address.ip().to_string(), address.port().to_string());
+    Program::start(client_command().args([port, ip]))
+}
+
+/// A file of so many numbered lines.
+fn numbered(count: usize) -> (tempfile::NamedTempFile, File) {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    let mut text = Vec::new();
+    for number in 0..count {
+        writeln!(text, "{number:063}").unwrap();
+    }
+    file.write_all(&text).unwrap();
+    let input = file.reopen().unwrap();
+    (file, input)
+}
+
+/// A client whose stdin is the file, and whose stdout is not looked at.
+fn client_of_file(address: SocketAddr, file: File) -> Program {
+    let (ip, port) = (address.ip().to_string(), address.port().to_string());
+    Program::spawn(client_command().args([port, ip]).stdin(file).stdout(Stdio::null()))
+}
+
+/// A server that is played by the test.
+fn played() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+/// The next client, greeted.
+fn greet(listener: &TcpListener) -> TcpStream {
+    let (mut stream, _) = listener.accept().unwrap();
+    stream.write_all(b"220 linehub ready: client 1 of 4\n").unwrap();
+    stream
+}
+
+#[test]
+fn when_a_big_file_has_been_sent_with_status_0_every_line_has_been_taken() {
+    let _turn = heavy();
+    // 12.8 MB, or 640 MB where it does not take long.
+    let count = if cfg!(debug_assertions) { 200_000 } else { 10_000_000 };
+    let (_file, input) = numbered(count);
+    let hub = Hub::start(&[]);
+    let mut client = client_of_file(hub.address, input);
+    for number in 0..count {
+        let line = hub.program.out.find("Client message = ");
+        let text: String = line.rsplit(' ').next().unwrap().chars().rev().collect();
+        assert_eq!(text.parse(), Ok(number));
+        if number == count / 20 {
+            let memory = client.memory("VmHWM");
+            assert!(memory < 32 * 1024, "{memory} KiB");
+        }
+    }
+    client.ends_with(0);
+}
+
+#[test]
+fn when_the_server_goes_away_first_the_status_is_1() {
+    let _turn = heavy();
+    for signal in [Signal::KILL, Signal::TERM] {
+        let (_file, input) = numbered(400_000);
+        let hub = Hub::with_unread_stdout("[timeouts]\ndrain = \"500ms\"\n");
+        let mut client = client_of_file(hub.address, input);
+        // The server's stdout takes a part of the lines, so the others are still on their way.
+        crate::support::wait_until("the client is under way", || {
+            (client.memory("VmRSS") > 0 && client.cpu() > 0).then_some(())
+        });
+        hub.program.signal(signal);
+        client.ends_with(1);
+        let why = client.err.next();
+        assert!(why.starts_with("hub-client: ") && why.contains("127.0.0.1"), "{why}");
+    }
+}
+
+#[test]
+fn what_stands_behind_exit_is_not_sent() {
+    let hub = Hub::start(&["--max-sessions", "1"]);
+    let mut client = client(hub.address);
+    client.stdin.as_mut().unwrap().write_all(b"before\nexit\nbehind\n").unwrap();
+    client.ends_with(0);
+    hub.program.out.find("New connection");
+    assert!(hub.program.out.next().ends_with("Client message = erofeb"));
+    assert!(hub.program.out.next().starts_with("> Closing connection"));
+    // `exit` is the client's word: the server has no such command.
+    let mut peer = hub.peer();
+    peer.send("exit\n");
+    hub.program.out.find("Client message = tixe");
+}
+
+#[test]
+fn a_client_that_is_refused_ends_with_status_3_and_says_it_in_the_transcript_only() {
+    let hub = Hub::start(&["--max-sessions", "1"]);
+    let _holder = hub.peer();
+    let mut client = client(hub.address);
+    client.ends_with(3);
+    assert_eq!(
+        client.out.rest(),
+        "> Server rejected due to too many clients\n> Closing client...\n"
+    );
+    assert_eq!(client.err.rest(), "");
+}
+
+#[test]
+fn a_server_that_never_closes_is_waited_for_a_few_seconds() {
+    let (listener, address) = played();
+    let mut client = client(address);
+    let mut server = BufReader::new(greet(&listener));
+    client.enter("hello");
+    client.end_input();
+    let mut text = String::new();
+    server.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "hello\n");
+    client.ends_with(1);
+    let why = format!("hub-client: {address} has not taken all lines: no progress for 5 seconds");
+    assert_eq!(client.err.next(), why);
+}
+
+#[test]
+fn a_server_line_that_is_too_long_is_discarded_and_reported() {
+    let (listener, address) = played();
+    let client = client(address);
+    let mut server = greet(&listener);
+    server.write_all(&vec![b'x'; (1 << 20) + 1]).unwrap();
+    server.write_all(b"\nshort\n").unwrap();
+    client.out.find("> Server response : trohs");
+    let report = client.err.next();
+    assert!(report.starts_with("hub-client: discarded a line of 1048577 bytes"), "{report}");
+}
+
+#[test]
+fn a_signal_sends_what_was_entered_and_says_that_it_was_not_all() {
+    let hub = Hub::start(&[]);
+    let mut client = client(hub.address);
+    client.enter("entered");
+    hub.program.out.find("deretne");
+    client.signal(Signal::TERM);
+    client.ends_with(1);
+    assert_eq!(client.err.next(), "hub-client: stopped before the end of the input");
+    assert!(client.out.rest().ends_with("> Closing client...\n"));
+}
+
+#[test]
+fn who_does_not_greet_as_a_hub_does_is_no_hub() {
+    let (listener, address) = played();
+    let mut client = client(address);
+    let (mut stream, _) = listener.accept().unwrap();
+    stream.write_all(b"SSH-2.0-OpenSSH\r\n").unwrap();
+    client.ends_with(1);
+    let why = format!("hub-client: {address} does not greet as a linehub server does");
+    assert_eq!(client.err.next(), why);
+}
+
+#[test]
+fn a_client_without_stdout_ends_with_status_1() {
+    let hub = Hub::start(&[]);
+    let (ip, port) = (hub.address.ip().to_string(), hub.address.port().to_string());
+    let mut command = client_command();
+    let (mut client, stdout) = Program::with_stdout(command.args([port, ip]).stdin(Stdio::piped()));
+    drop(stdout);
+    hub.program.out.find("New connection");
+    // Where its greeting was printed before the pipe was closed, this is what it fails to print.
+    let mut stdin = client.stdin.take().unwrap();
+    let typing = thread::spawn(move || while stdin.write_all(b"hello\n").is_ok() {});
+    client.ends_with(1);
+    typing.join().unwrap();
+}
+
+#[test]
+fn both_directions_at_full_speed_at_once() {
+    let _turn = heavy();
+    let (_file, input) = numbered(50_000);
+    let mut hub = Hub::start(&[]);
+    let (ip, port) = (hub.address.ip().to_string(), hub.address.port().to_string());
+    let mut client =
+        Program::spawn(client_command().args([port, ip]).stdin(input).stdout(Stdio::piped()));
+    let mut peer: Peer = hub.peer();
+    let mut operator = hub.program.stdin.take().unwrap();
+    let relaying = thread::spawn(move || {
+        for number in 0..50_000 {
+            writeln!(operator, "{number}").unwrap();
+        }
+        operator
+    });
+    for number in 0..50_000 {
+        assert_eq!(peer.line(), number.to_string());
+    }
+    drop(relaying.join().unwrap());
+    client.ends_with(0);
+    assert!(client.out.rest().ends_with("> Closing client...\n"));
+}

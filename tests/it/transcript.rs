@@ -1,0 +1,153 @@
+//! The lab's scene over pipes, byte for byte.
+
+use crate::support::{Hub, Peer, Program, client_command};
+
+fn client(hub: &Hub) -> Program {
+    let (ip, port) = (hub.address.ip().to_string(), hub.address.port().to_string());
+    Program::start(client_command().args([port, ip]))
+}
+
+fn said(client: &Program, hub: &Hub, rest: &str) {
+    let (ip, port) = (hub.address.ip(), hub.address.port());
+    let connected = format!("> Connected to server IP = {ip} and PORT = {port}\n");
+    assert_eq!(client.out.rest(), connected + rest);
+}
+
+/// The peer of the next `New connection`.
+fn newcomer(hub: &Hub) -> String {
+    let line = hub.program.out.next();
+    line.strip_prefix("> New connection ").unwrap().to_owned()
+}
+
+#[test]
+fn the_labs_scene() {
+    let mut hub = Hub::start(&["--max-sessions", "3"]);
+    let mut clients = Vec::new();
+    let mut names = Vec::new();
+    let lines = ["Line 1 sending to server", "racecar", "taco cat"];
+    for (line, shown) in lines.into_iter().zip(["revres ot gnidnes 1 eniL", "racecar", "tac ocat"])
+    {
+        let mut client = client(&hub);
+        let name = newcomer(&hub);
+        client.enter(line);
+        hub.says(&format!("> {name} Client message = {shown}"));
+        clients.push(client);
+        names.push(name);
+    }
+    let mut rejected = client(&hub);
+    rejected.ends_with(3);
+    assert_eq!(
+        rejected.out.rest(),
+        "> Server rejected due to too many clients\n> Closing client...\n"
+    );
+    assert!(hub.program.err.next().ends_with(": too many clients"));
+
+    hub.program.enter("I have 3 clients");
+    hub.says("> Enter message to send to all clients : I have 3 clients");
+    for client in &clients {
+        client.out.find("> Server response : stneilc 3 evah I");
+    }
+    let mut leaver = clients.pop().unwrap();
+    leaver.enter("exit");
+    hub.says(&format!("> Closing connection for client {}...", names[2]));
+    leaver.ends_with(0);
+
+    let mut again = client(&hub);
+    let name = newcomer(&hub);
+    again.end_input();
+    hub.says(&format!("> Closing connection for client {name}..."));
+    again.ends_with(0);
+    said(&again, &hub, "\n> Enter string : \n> Closing client...\n");
+
+    hub.program.stop();
+    let mut rest: Vec<String> = hub.program.out.rest().lines().map(str::to_owned).collect();
+    rest.sort();
+    let mut closing: Vec<String> = names[..2]
+        .iter()
+        .map(|name| format!("> Closing connection for client {name}..."))
+        .collect();
+    closing.sort();
+    assert_eq!(rest, closing);
+    for client in &mut clients {
+        client.ends_with(1);
+        let closed = format!("hub-client: {} closed the connection", hub.address);
+        assert_eq!(client.err.next(), closed);
+        assert!(client.out.rest().ends_with(
+            "\n> Enter string : \n> Server closed the connection\n> Closing client...\n"
+        ));
+    }
+}
+
+#[test]
+fn a_clients_whole_transcript() {
+    let mut hub = Hub::start(&[]);
+    let mut client = client(&hub);
+    newcomer(&hub);
+    client.enter("Line 1 sending to server");
+    hub.program.out.find("eniL");
+    hub.program.enter("I have 1 client");
+    hub.program.enter("and another line");
+    hub.program.out.find("another");
+    let mut peer = hub.peer();
+    hub.program.enter("to both");
+    assert_eq!(peer.line(), "to both");
+    peer.leave();
+    client.enter("one");
+    hub.program.out.find(" = eno");
+    client.enter("two");
+    hub.program.out.find(" = owt");
+    client.enter("exit");
+    client.ends_with(0);
+    said(
+        &client,
+        &hub,
+        "\n> Enter string : Line 1 sending to server\n\
+         > Server response : tneilc 1 evah I\n\
+         \n> Enter string : \n\
+         > Server response : enil rehtona dna\n\
+         \n> Enter string : \n\
+         > Server response : htob ot\n\
+         \n> Enter string : one\n\
+         \n> Enter string : two\n\
+         \n> Enter string : exit\n\
+         > Closing client...\n",
+    );
+}
+
+#[test]
+fn an_ipv6_peer_reads_with_its_own_brackets() {
+    let hub = Hub::start_as(crate::support::server_command().args(["--bind", "::1", "0"]));
+    let peer = hub.peer();
+    let port = peer.address().port();
+    hub.says(&format!("> New connection [[::1]:{port}]"));
+}
+
+#[test]
+fn nothing_of_the_other_side_reaches_a_terminal_but_as_text() {
+    let mut hub = Hub::start(&[]);
+    let mut client = client(&hub);
+    newcomer(&hub);
+    let hostile = "\u{1b}]0;x\u{7}\u{1b}[2J\u{9b}31m\r\u{2028}\u{202e}\u{7f}";
+    let shown = "\\u{7f}\\u{202e}\\u{2028}\\rm13\\u{9b}J2[\\u{1b}\\u{7}x;0]\\u{1b}";
+    client.enter(hostile);
+    assert!(hub.program.out.next().ends_with(&format!("Client message = {shown}")));
+    hub.program.enter(hostile);
+    client.out.find(&format!("> Server response : {shown}"));
+    let safe = "a\tb\\u{1b} 👩\u{200d}👩\u{200d}👧";
+    client.enter(safe);
+    let shown = "👩\u{200d}👩\u{200d}👧 }b1{u\\b\ta";
+    hub.program.out.find(&format!("Client message = {shown}"));
+    client.end_input();
+    client.ends_with(0);
+}
+
+#[test]
+fn lines_of_two_clients_do_not_run_into_each_other() {
+    let hub = Hub::start(&[]);
+    let mut peers: Vec<Peer> = (0..2).map(|_| hub.peer()).collect();
+    peers[0].send("half of ");
+    peers[1].send("a whole line\n");
+    assert!(hub.program.out.find("Client message").ends_with(" = enil elohw a"));
+    peers[0].send("mine\n");
+    assert!(hub.program.out.next().ends_with(" = enim fo flah"));
+}
