@@ -8,6 +8,7 @@
     reason = "tests say what they expect; clippy.toml allows it only in the test functions"
 )]
 
+mod actors_die;
 mod addresses;
 mod client;
 mod config;

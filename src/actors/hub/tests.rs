@@ -230,6 +230,13 @@ async fn the_server_is_told_when_the_console_has_failed() {
 }
 
 #[actix::test]
+async fn the_server_is_told_when_the_hub_is_no_more() {
+    let Stage { hub, gone, .. } = stage(1);
+    drop(hub);
+    assert!(soon(gone).await.is_err());
+}
+
+#[actix::test]
 async fn drains_by_closing_every_session_and_says_stopped_last() {
     let mut stage = stage(2);
     let (first, mut one) = stage.register(1).await;
