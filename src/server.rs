@@ -8,7 +8,8 @@ use std::{
     time::Duration,
 };
 
-use actix::{Actor, Addr, Arbiter, ArbiterHandle};
+use actix::{Actor, Addr};
+use actix_rt::{Arbiter, ArbiterHandle};
 use thiserror::Error;
 use tokio::{
     io::AsyncRead,
@@ -132,8 +133,8 @@ impl Server {
         let console = Console::start(outputs);
         let (hub, mut console_gone) = Hub::new(config.server.max_sessions, console.recipient());
         let hub = hub.start();
-        let bound = actix::spawn(hub.send(Bound { address }));
-        let accepting = actix::spawn(accept(listener, &config, &hub));
+        let bound = actix_rt::spawn(hub.send(Bound { address }));
+        let accepting = actix_rt::spawn(accept(listener, &config, &hub));
         let mut operator = operator.map(|operator| operator.start(&config, &hub));
 
         let console_is_gone = tokio::select! {

@@ -25,7 +25,7 @@ pub fn stop_signals(terminal: Option<&Terminal>) -> io::Result<impl Future<Outpu
     let mut terminate = signal(SignalKind::terminate())?;
     let end_editor = terminal.map(Terminal::ending);
     let (stop, stopped) = oneshot::channel::<()>();
-    actix::spawn(async move {
+    actix_rt::spawn(async move {
         let mut next = async || {
             tokio::select! {
                 _ = interrupt.recv() => {}

@@ -6,7 +6,8 @@
 
 use std::io::{self, Write};
 
-use actix::{Actor, Addr, Arbiter, Context, Handler};
+use actix::{Actor, Addr, Context, Handler};
+use actix_rt::Arbiter;
 
 use crate::{
     actors::messages::{Print, Untaken},

@@ -7,14 +7,15 @@
 //! It speaks to any byte stream, holds no buffer while nothing comes, and knows of no other
 //! session.
 
+mod refusal;
+
 use std::{
     collections::VecDeque,
     io,
-    mem::MaybeUninit,
     net::SocketAddr,
     pin::Pin,
     sync::Arc,
-    task::{Context as TaskContext, Poll, Waker, ready},
+    task::{Context as TaskContext, Poll, Waker},
     time::Duration,
 };
 
@@ -24,7 +25,7 @@ use actix::{
 };
 use bytes::Bytes;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf},
+    io::{AsyncRead, AsyncWrite, DuplexStream},
     net::TcpStream,
     sync::{OwnedSemaphorePermit, Semaphore, oneshot},
     time::Instant,
@@ -43,11 +44,7 @@ use crate::{
     lines::{BATCH, Cut, LineDecoder, Lines},
     outbox::Outbox,
     reverse::reverse_lines,
-    transcript::REFUSAL,
 };
-
-/// How long a refused peer may take to read its refusal and go.
-const REFUSAL_LINGER: Duration = Duration::from_secs(1);
 
 /// How long a stopping session listens for lines that were on their way when it said goodbye.
 const LAST_LINES: Duration = Duration::from_millis(250);
@@ -180,37 +177,6 @@ impl<S: Stream> Session<S> {
             self.watch_silence(idle, ctx);
         }
         ctx.spawn(poll_fn(Self::poll_reading));
-    }
-
-    fn refused(&mut self, ctx: &mut Context<Self>) {
-        self.outbox.push(format!("421 {REFUSAL}\n").into());
-        let linger = match Arc::clone(&self.setup.lingering).try_acquire_owned() {
-            Ok(place) => {
-                // Given back with the actor's memory.
-                self.newcomer = Some(place);
-                REFUSAL_LINGER
-            }
-            Err(_) => Duration::ZERO,
-        };
-        // In this order: the refusal is written first, however short the time is.
-        ctx.spawn(poll_fn(Self::poll_refusal));
-        ctx.run_later(linger, |session, ctx| session.close(CloseReason::Left, ctx));
-    }
-
-    /// Writes the refusal, closes the sending side, and reads on until the peer has gone: closing
-    /// with unread input would reset the connection, and the reset could overtake the refusal.
-    fn poll_refusal(&mut self, ctx: &mut Context<Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
-        let _ = ready!(self.outbox.poll_write(&mut self.stream, cx));
-        ready!(self.poll_hang_up(ctx, cx));
-        let mut space = [MaybeUninit::uninit(); 16 * 1024];
-        loop {
-            let mut buffer = ReadBuf::uninit(&mut space);
-            let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer));
-            if read.is_err() || buffer.filled().is_empty() {
-                self.close(CloseReason::Left, ctx);
-                return Poll::Ready(());
-            }
-        }
     }
 
     /// Closes the sending side.

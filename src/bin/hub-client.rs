@@ -32,7 +32,7 @@ fn main() {
         }
         Err(Instead::Refuse(sentence)) => fail(&sentence, 2),
     };
-    let system = actix::System::new();
+    let system = actix_rt::System::new();
     match system.block_on(converse(args)) {
         // Not by returning: that would wait for a host name that is still being looked up.
         Ok(()) => process::exit(0),

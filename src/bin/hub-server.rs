@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     if let Err(sentence) = descriptors::make_room_for(config.server.max_sessions) {
         fail(&sentence, 0);
     }
-    match actix::System::new().block_on(serve(config)) {
+    match actix_rt::System::new().block_on(serve(config)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, 1),
     }

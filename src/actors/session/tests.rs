@@ -1,9 +1,9 @@
 //! The Session with a stub Hub over an in-memory stream.
 
 use actix::Addr;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadBuf, duplex};
 
-use super::*;
+use super::{refusal::LINGER, *};
 use crate::actors::{
     messages::Untaken,
     stubs::{Inbox, peer, settle, soon, stub},
@@ -178,7 +178,7 @@ async fn a_refused_peer_may_linger_for_a_moment_and_no_longer() {
     settle().await;
     scene.write("still here").await;
     assert!(scene.session.connected());
-    tokio::time::advance(REFUSAL_LINGER + Duration::from_millis(1)).await;
+    tokio::time::advance(LINGER + Duration::from_millis(1)).await;
     settle().await;
     assert!(!scene.session.connected());
 }
@@ -193,7 +193,7 @@ async fn refused_peers_linger_in_limited_number() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(REFUSAL_LINGER / 2, gone).await.expect("it does not linger");
+    tokio::time::timeout(LINGER / 2, gone).await.expect("it does not linger");
 }
 
 #[actix::test]

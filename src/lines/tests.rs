@@ -1,0 +1,151 @@
+//! The codec: cutting, discarding, and that it does not matter how a stream is split.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Everything the decoder makes of a stream that arrives in these reads.
+fn cuts(max_line: usize, reads: &[&[u8]]) -> Vec<Cut> {
+    let mut decoder = LineDecoder::new(max_line);
+    let mut buf = BytesMut::new();
+    let mut cuts = Vec::new();
+    for read in reads {
+        buf.extend_from_slice(read);
+        while let Some(cut) = decoder.decode(&mut buf).unwrap() {
+            cuts.push(cut);
+        }
+    }
+    while let Some(cut) = decoder.decode_eof(&mut buf).unwrap() {
+        cuts.push(cut);
+    }
+    cuts
+}
+
+/// The same, a line (or a discarded one's length) at a time.
+fn flat(max_line: usize, reads: &[&[u8]]) -> Vec<Result<String, usize>> {
+    let mut all = Vec::new();
+    for cut in cuts(max_line, reads) {
+        match cut {
+            Cut::Lines(lines) => {
+                assert_eq!(lines.as_bytes().last(), Some(&LF));
+                let text = |line: &[u8]| Ok(String::from_utf8(line.to_vec()).unwrap());
+                all.extend(lines.iter().map(text));
+            }
+            Cut::Discarded(bytes) => all.push(Err(bytes)),
+        }
+    }
+    all
+}
+
+fn line(text: &str) -> Result<String, usize> {
+    Ok(text.to_owned())
+}
+
+#[test]
+fn a_read_of_many_lines_is_one_batch() {
+    let cuts = cuts(80, &[b"one\ntwo\n\nthree\n"]);
+    let [Cut::Lines(lines)] = &cuts[..] else { panic!("{cuts:?}") };
+    assert_eq!(lines.as_bytes(), &b"one\ntwo\n\nthree\n"[..]);
+    assert!(lines.is_plain());
+}
+
+#[test]
+fn a_cr_before_lf_is_dropped_and_any_other_kept() {
+    assert_eq!(
+        flat(80, &[b"one\r\ntw\ro\r\r\n\r\nend\r"]),
+        [line("one"), line("tw\ro\r"), line(""), line("end\r")]
+    );
+}
+
+#[test]
+fn the_last_line_needs_no_lf() {
+    assert_eq!(flat(80, &[b"one\nla", b"st"]), [line("one"), line("last")]);
+    assert_eq!(flat(80, &[b"one\n"]), [line("one")]);
+    assert_eq!(flat(80, &[]), []);
+}
+
+#[test]
+fn a_line_of_exactly_the_limit_passes_and_one_byte_more_is_discarded() {
+    assert_eq!(
+        flat(4, &[b"four\n12345\r\nfour\r\n12345"]),
+        [line("four"), Err(5), line("four"), Err(5)]
+    );
+}
+
+#[test]
+fn a_discarded_line_is_counted_over_all_its_reads_without_its_end() {
+    assert_eq!(
+        flat(3, &[b"ab\n1234", b"5678", b"9\r", b"\nok\n"]),
+        [line("ab"), Err(9), line("ok")]
+    );
+}
+
+#[test]
+fn an_endless_line_is_not_kept() {
+    let mut decoder = LineDecoder::new(10);
+    let mut buf = BytesMut::new();
+    for _ in 0..1000 {
+        buf.extend_from_slice(&[b'x'; 1000]);
+        assert_eq!(decoder.decode(&mut buf).unwrap(), None);
+        assert!(buf.is_empty());
+    }
+    buf.extend_from_slice(b"\n");
+    assert_eq!(decoder.decode(&mut buf).unwrap(), Some(Cut::Discarded(1_000_000)));
+}
+
+#[test]
+fn what_is_not_utf8_becomes_replacement_characters() {
+    assert_eq!(
+        flat(80, &[b"a\xffb\xe2\x82\nc\0\x1b\n"]),
+        [line("a\u{fffd}b\u{fffd}"), line("c\0\u{1b}")]
+    );
+}
+
+#[test]
+fn a_batch_is_no_longer_than_asked() {
+    let mut decoder = LineDecoder::with_batch(4, 8);
+    let mut buf = BytesMut::from(&b"1\n2\n3\n4\n5\n6\n"[..]);
+    let first = decoder.decode(&mut buf).unwrap();
+    assert_eq!(first, Some(Cut::Lines(Lines::new(BytesMut::from(&b"1\n2\n3\n4\n"[..])))));
+    let second = decoder.decode(&mut buf).unwrap();
+    assert_eq!(second, Some(Cut::Lines(Lines::new(BytesMut::from(&b"5\n6\n"[..])))));
+}
+
+#[test]
+fn up_to_finds_the_first_line_that_is_the_word() {
+    let lines = Lines::one("a\nexit\nb\nexit");
+    assert_eq!(lines.up_to("exit"), Some((Lines::one("a\nexit"), Some(Lines::one("a")))));
+    assert_eq!(Lines::one("exit").up_to("exit"), Some((Lines::one("exit"), None)));
+    assert_eq!(lines.up_to("quit"), None);
+}
+
+#[test]
+fn the_first_line_can_be_split_off() {
+    let (first, rest) = Lines::one("220 ready\n\nb").split_first();
+    assert_eq!((&first[..], rest), (&b"220 ready"[..], Some(Lines::one("\nb"))));
+    assert_eq!(Lines::one("").split_first(), (Bytes::new(), None));
+}
+
+proptest! {
+    #[test]
+    fn any_split_into_reads_gives_the_same_lines(
+        stream in proptest::collection::vec(
+            prop_oneof![Just(LF), Just(CR), Just(b'a'), Just(0xc3), Just(0xa9), any::<u8>()],
+            0..200,
+        ),
+        splits in proptest::collection::vec(0usize..200, 0..10),
+        max_line in 1usize..12,
+    ) {
+        let mut splits: Vec<usize> = splits.into_iter().map(|at| at.min(stream.len())).collect();
+        splits.extend([0, stream.len()]);
+        splits.sort_unstable();
+        let reads: Vec<&[u8]> = splits.windows(2).map(|w| &stream[w[0]..w[1]]).collect();
+        prop_assert_eq!(flat(max_line, &reads), flat(max_line, &[&stream]));
+    }
+
+    #[test]
+    fn plain_is_what_needs_no_second_look(text in any::<Vec<u8>>()) {
+        let slow = text.iter().all(|&b| matches!(b, b' '..=b'~' | b'\t' | LF));
+        prop_assert_eq!(is_plain(&text), slow);
+    }
+}
