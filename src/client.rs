@@ -19,7 +19,7 @@ use crate::{
     event::{ClosedBy, Event},
     line_reader::{Buffers, LineReader},
     lines::{Cut, LineDecoder, Lines},
-    listener::reason,
+    reason::reason,
     reverse::reverse_lines,
 };
 

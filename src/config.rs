@@ -16,7 +16,7 @@ use std::{
 use thiserror::Error;
 
 use self::file::File;
-use crate::{listener::reason, outbox::BATCH_OVERHEAD};
+use crate::{outbox::BATCH_OVERHEAD, reason::reason};
 
 /// Sessions that may be asked for.
 pub const SESSIONS: RangeInclusive<usize> = 1..=1_000_000;

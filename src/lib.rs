@@ -11,6 +11,7 @@
 //! - [`descriptors`], [`listener`], [`server`], [`shutdown`]: the actors put together, served, and
 //!   stopped.
 //! - [`client`]: the other program.
+//! - [`cli`], [`reason`]: the programs' arguments, and the system's answers, in plain sentences.
 //! - [`stdio`], [`terminal`]: the ends at the operator's side, piped and at a keyboard.
 //!
 //! ```no_run
@@ -37,6 +38,7 @@ pub mod line_reader;
 pub mod lines;
 pub mod listener;
 pub mod outbox;
+pub mod reason;
 pub mod reverse;
 pub mod server;
 pub mod shutdown;

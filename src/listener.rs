@@ -13,6 +13,8 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 
+use crate::reason::reason;
+
 /// Connections that may be accepted and neither admitted nor gone. More wait in the backlog.
 const NEWCOMERS: usize = 256;
 
@@ -116,14 +118,5 @@ impl Fault {
             | Kind::TimedOut => Self::Peer,
             _ => Self::System,
         }
-    }
-}
-
-/// The system's words for the error, without its number.
-pub fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    match text.find(" (os error") {
-        Some(end) => text.get(..end).unwrap_or_default().to_owned(),
-        None => text,
     }
 }

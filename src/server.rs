@@ -29,6 +29,7 @@ use crate::{
     config::Config,
     line_reader::Buffers,
     listener,
+    reason::reason,
 };
 
 /// Batches that sessions may have read and the Console not taken, all together: 4 MiB.
@@ -44,7 +45,7 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 #[derive(Debug, Error)]
 pub enum ServerError {
     /// The address is taken, or not this host's.
-    #[error("cannot listen on {address}: {}", listener::reason(.source))]
+    #[error("cannot listen on {address}: {}", reason(.source))]
     Bind {
         /// The address.
         address: SocketAddr,
@@ -52,7 +53,7 @@ pub enum ServerError {
         source: io::Error,
     },
     /// The terminal, or another of the program's own ends, cannot be used.
-    #[error("cannot use the terminal, stdin or stdout: {}", listener::reason(.0))]
+    #[error("cannot use the terminal, stdin or stdout: {}", reason(.0))]
     Stdio(io::Error),
     /// What happens can no longer be said: stdout is closed, or an actor has died.
     #[error("cannot go on: stdout is closed")]
