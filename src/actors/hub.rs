@@ -37,8 +37,14 @@ const EVENTS: usize = 1024;
 /// relaying itself.
 const ECHOES: usize = 4;
 
-/// Pages at once on their way to the Console: one being written, one ready behind it.
-const PAGES: usize = 2;
+/// [`Print`]s at once on their way to the Console: one being written, one ready behind it.
+const PRINTS: usize = 2;
+
+/// How many bytes of lines make a [`Print`] large enough to go at once.
+///
+/// If it waited for more, busy sessions would hand over all they may and then wait for the
+/// Console, and the Console for them: two threads would do the work of one.
+const LARGE: usize = 128 * 1024;
 
 /// See the [module's documentation](self).
 pub struct Hub {
@@ -49,6 +55,8 @@ pub struct Hub {
     console: Recipient<Print>,
     /// What happened and has not been sent to the Console.
     events: Vec<Stamped>,
+    /// How many bytes of lines are in `events`.
+    bytes: usize,
     /// Who wants to know when the Console has taken `events`.
     takers: Vec<oneshot::Sender<Result<(), Untaken>>>,
     /// How many [`Print`]s are on their way.
@@ -83,6 +91,7 @@ impl Hub {
             next_id: 0,
             console,
             events: Vec::new(),
+            bytes: 0,
             takers: Vec::new(),
             printing: 0,
             print_due: false,
@@ -113,8 +122,14 @@ impl Hub {
 
     /// Says that something happened.
     fn say(&mut self, event: Event, ctx: &mut Context<Self>) {
+        if self.bytes >= LARGE {
+            self.print(ctx);
+        }
+        if let Event::Message { lines, .. } = &event {
+            self.bytes += lines.len();
+        }
         self.events.push(event.into());
-        if self.printing < PAGES && !self.print_due {
+        if self.printing < PRINTS && !self.print_due {
             self.print_due = true;
             // Sessions that are about to run go first: what they have to say goes with it, and
             // what they have to deliver does not wait for the Console's thread to be woken.
@@ -134,12 +149,13 @@ impl Hub {
         taken
     }
 
-    /// Sends all that has happened to the Console.
+    /// Sends all that has happened to the Console, unless that has enough to do.
     fn print(&mut self, ctx: &mut Context<Self>) {
-        if self.events.is_empty() && self.takers.is_empty() {
+        if self.printing == PRINTS || self.events.is_empty() && self.takers.is_empty() {
             return;
         }
         self.printing += 1;
+        self.bytes = 0;
         let takers = std::mem::take(&mut self.takers);
         let print = self.console.send(Print(std::mem::take(&mut self.events)));
         ctx.spawn(print.into_actor(self).map(|taken, hub, ctx| {

@@ -191,6 +191,18 @@ async fn what_happens_while_the_console_is_busy_goes_to_it_in_one_message() {
 }
 
 #[actix::test]
+async fn the_console_gets_a_large_share_while_the_rest_is_still_coming() {
+    let mut stage = stage(1);
+    let lines = Lines::one(&"x".repeat(LARGE / 2));
+    let received = |port| Received { peer: peer(port), cut: Cut::Lines(lines.clone()) };
+    let _answers = [1, 2, 3].map(|port| stage.hub.send(received(port)));
+    let (first, _unanswered) = stage.console.next().await;
+    assert_eq!(first.0.len(), 2);
+    let (second, _unanswered) = stage.console.next().await;
+    assert_eq!(second.0.len(), 1);
+}
+
+#[actix::test]
 async fn newcomers_wait_when_too_much_waits_for_the_console() {
     let mut stage = stage(1);
     let (_, _keep) = stage.register(0).await;
