@@ -55,8 +55,8 @@ pub struct Listen {
     pub bind: IpAddr,
     /// Clients at once, 1 to 1,000,000; the next is refused. Default: 4.
     pub max_sessions: usize,
-    /// Event loops that the sessions are spread over, 1 to 64. Default: 1, which serves as fast as
-    /// more where the kernel's share of the work dominates.
+    /// Event loops that the sessions are spread over, 1 to 64. Default: 1, which is as fast as more
+    /// where the kernel does most of the work.
     pub workers: usize,
 }
 
