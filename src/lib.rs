@@ -29,6 +29,7 @@
 //! ```
 
 pub mod actors;
+mod blocking;
 pub mod cli;
 pub mod client;
 pub mod config;

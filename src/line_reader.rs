@@ -11,10 +11,14 @@ use bytes::{Bytes, BytesMut};
 use tokio::{
     io::AsyncRead,
     sync::{OwnedSemaphorePermit, Semaphore},
+    task::coop,
 };
 use tokio_util::{codec::Decoder, io::poll_read_buf, sync::PollSemaphore};
 
 use crate::lines::{BATCH, Cut, LineDecoder, Lines};
+
+/// The least that is asked for in one read, in bytes.
+const READ: usize = BATCH / 2;
 
 /// Buffers kept for the next read; more than these are freed.
 const SPARE: usize = 8;
@@ -78,8 +82,8 @@ pub struct LineReader {
     /// What has been read and not cut: most often nothing.
     rest: BytesMut,
     received: u64,
-    /// Whether it waits for one of the shared buffers, not for its stream.
-    queued: bool,
+    /// Whether its stream had nothing more to give when it was last asked.
+    drained: bool,
     ended: bool,
     /// Whether the stream has been cut off rather than ended.
     torn: bool,
@@ -97,7 +101,7 @@ impl LineReader {
             permit: None,
             rest,
             received: 0,
-            queued: false,
+            drained: false,
             ended: false,
             torn: false,
         }
@@ -136,9 +140,15 @@ impl LineReader {
         std::future::poll_fn(|cx| self.poll_next(stream, cx)).await
     }
 
-    /// Whether it waits for others to give back a buffer: what its stream has to say is not known.
-    pub fn is_queued(&self) -> bool {
-        self.queued
+    /// Whether its stream had nothing more to give when it was last asked. If not, it waits for
+    /// others: for one of the shared buffers, or for its turn.
+    pub fn is_drained(&self) -> bool {
+        self.drained
+    }
+
+    /// Whether there is the beginning of a line of which the end has not come.
+    pub fn has_begun_a_line(&self) -> bool {
+        !self.rest.is_empty() || self.decoder.is_discarding()
     }
 
     /// From now on what the stream ends with is the beginning of a line, not a line: somebody knows
@@ -170,28 +180,74 @@ impl LineReader {
     ) -> Poll<io::Result<()>> {
         // Others may wait for their turn: go behind them.
         self.permit = None;
-        let permit = self.permits.poll_acquire(cx);
-        self.queued = permit.is_pending();
-        let permit = ready!(permit);
-        let mut buffer = self.buffers.take();
-        buffer.reserve(self.rest.len() + 1);
-        buffer.extend_from_slice(&self.rest);
-        match poll_read_buf(Pin::new(stream), cx, &mut buffer) {
-            Poll::Pending => {
-                self.buffers.give_back(buffer);
-                Poll::Pending
-            }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Ready(Ok(0)) => {
-                self.ended = true;
-                Poll::Ready(Ok(()))
-            }
-            Poll::Ready(Ok(count)) => {
+        self.drained = false;
+        let permit = ready!(self.permits.poll_acquire(cx));
+        // The beginning of a line is short most often, and moves. A long one grows where it is: if it
+        // moved for every read, that would cost the square of its length.
+        let moves = self.rest.len() < BATCH;
+        let mut buffer = if moves {
+            let mut buffer = self.buffers.take();
+            buffer.extend_from_slice(&self.rest);
+            buffer
+        } else {
+            std::mem::take(&mut self.rest)
+        };
+        buffer.reserve(READ);
+        let read = poll_read_buf(Pin::new(stream), cx, &mut buffer);
+        // Pending without a budget means that it is the others' turn, not that nothing has come.
+        self.drained = read.is_pending() && coop::has_budget_remaining();
+        if moves && !matches!(read, Poll::Ready(Ok(1..))) {
+            self.buffers.give_back(buffer);
+        } else {
+            self.rest = buffer;
+        }
+        match ready!(read)? {
+            0 => self.ended = true,
+            count => {
                 self.received += count as u64;
                 self.permit = permit;
-                self.rest = buffer;
-                Poll::Ready(Ok(()))
             }
         }
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::ReadBuf;
+
+    use super::*;
+
+    /// Gives as much as it is asked for, and counts how often it is.
+    struct Endless {
+        reads: usize,
+    }
+
+    impl AsyncRead for Endless {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buf: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            self.reads += 1;
+            let room = buf.remaining();
+            buf.put_slice(&vec![b'x'; room]);
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_long_line_takes_as_many_reads_as_it_has_room_for_not_as_many_as_it_has_bytes() {
+        let long = 8 << 20;
+        let mut reader = LineReader::new(LineDecoder::new(long), Buffers::new(1));
+        let mut endless = Endless { reads: 0 };
+        let beginning = std::future::poll_fn(|cx| {
+            while reader.received() < long as u64 {
+                let _ = reader.poll_read(&mut endless, cx);
+            }
+            Poll::Ready(())
+        });
+        beginning.await;
+        assert!(endless.reads <= long / READ, "{} reads", endless.reads);
     }
 }

@@ -181,6 +181,11 @@ impl LineDecoder {
         Self { max_line, max_batch, scanned: 0, discarding: None }
     }
 
+    /// Whether the beginning of an over-long line has been discarded, and its end has not come.
+    pub fn is_discarding(&self) -> bool {
+        self.discarding.is_some()
+    }
+
     /// Goes on with the over-long line that fills `buf` so far; its LF, if it came, ends it.
     fn discard(&mut self, overlong: Overlong, buf: &mut BytesMut) -> Option<Cut> {
         self.scanned = 0;

@@ -9,7 +9,8 @@ use std::{
         unix::fs::{FileTypeExt, OpenOptionsExt},
     },
     pin::Pin,
-    task::{Context, Poll},
+    sync::{Arc, OnceLock},
+    task::{Context, Poll, ready},
     thread,
 };
 
@@ -19,14 +20,20 @@ use tokio::{
     net::unix::pipe,
 };
 
-use crate::terminal::Terminal;
+use crate::{blocking, lines::BATCH, terminal::Terminal};
 
-/// The size of the pipes at stdin and stdout, in bytes: as much as anybody may ask for (pipe(7)).
+/// The size of the pipe at stdout, in bytes: as much as anybody may ask for (pipe(7)).
 const PIPE: usize = 1024 * 1024;
 
 /// stdin as a stream that can be polled. Waiting for it never holds the program.
 #[derive(Debug)]
-pub struct Stdin(pipe::Receiver);
+pub struct Stdin {
+    pipe: pipe::Receiver,
+    /// What the reading that fills the pipe has failed with.
+    failure: Failure,
+}
+
+type Failure = Arc<OnceLock<io::Error>>;
 
 impl Stdin {
     /// Takes stdin over. A pipe is read by the event loop itself; for everything else (a file, a
@@ -37,25 +44,43 @@ impl Stdin {
     /// The system's own, as when descriptors are short. Must be called within a runtime.
     pub fn open() -> io::Result<Self> {
         let stdin = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+        let failure = Failure::default();
         if stdin.metadata()?.file_type().is_fifo()
             && let Some(pipe) = reopen(&stdin)
         {
-            return Ok(Self(pipe));
+            return Ok(Self { pipe, failure });
         }
-        let (receiver, mut sender) = io::pipe()?;
-        let copy = move || {
-            // An error ends the input just as its end does.
-            let _ = io::copy(&mut &stdin, &mut sender);
-        };
+        let (receiver, sender) = io::pipe()?;
+        let failed = Arc::clone(&failure);
+        // The sender goes with the thread: the stream ends once it is known what with.
+        let copy = move || copy(&stdin, &sender, &failed);
         thread::Builder::new().name("stdin".to_owned()).spawn(copy)?;
-        pipe::Receiver::from_owned_fd(receiver.into()).map(Self)
+        Ok(Self { pipe: pipe::Receiver::from_owned_fd(receiver.into())?, failure })
     }
 }
 
-/// Gives a pipe room for many batches: in the usual 64 KiB its two ends would take turns sleeping.
-fn widen(pipe: impl AsFd) {
-    // It stays as it is where it is not a pipe, or where the user has many already (pipe(7)).
-    let _ = fcntl_setpipe_size(pipe, PIPE);
+/// Copies all there is, until nobody wants it.
+///
+/// Not with [`io::copy`]: that would splice, which holds on to the pipe while it waits for more, and
+/// so stops whoever reads the pipe.
+fn copy(from: &File, to: &io::PipeWriter, failure: &Failure) {
+    let mut buffer = vec![0; BATCH];
+    loop {
+        match blocking::read(from, &mut buffer) {
+            Ok(0) => return,
+            Ok(length) => {
+                let some = buffer.get(..length).unwrap_or_default();
+                if blocking::write_all(to, some).is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                // Nobody else has set it.
+                let _ = failure.set(error);
+                return;
+            }
+        }
+    }
 }
 
 /// The same pipe under a description of its own: making that one non-blocking does not touch the
@@ -73,8 +98,18 @@ impl AsyncRead for Stdin {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.pipe).poll_read(cx, buf))?;
+        match self.failure.get() {
+            Some(failure) if buf.filled().len() == before => Poll::Ready(Err(again(failure))),
+            _ => Poll::Ready(Ok(())),
+        }
     }
+}
+
+/// The same error, for one who may ask again.
+fn again(error: &io::Error) -> io::Error {
+    error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
 }
 
 /// Where a program's words go.
@@ -87,12 +122,27 @@ pub type Output = Box<dyn Write + Send>;
 ///
 /// The system's own, as when descriptors are short.
 pub fn outputs(terminal: Option<&Terminal>) -> io::Result<(Output, Output)> {
-    match terminal {
-        Some(terminal) => Ok((Box::new(terminal.printer()), terminal.err_printer())),
-        None => {
-            let out = File::from(io::stdout().as_fd().try_clone_to_owned()?);
-            widen(&out);
-            Ok((Box::new(out), Box::new(io::stderr())))
-        }
+    if let Some(terminal) = terminal {
+        return Ok((Box::new(terminal.printer()), terminal.err_printer()));
+    }
+    let out = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+    // In the usual 64 KiB a pipe's two ends would take turns sleeping. It stays as it is where it is
+    // no pipe, or where the user has many already (pipe(7)).
+    let _ = fcntl_setpipe_size(&out, PIPE);
+    let err = File::from(io::stderr().as_fd().try_clone_to_owned()?);
+    Ok((Box::new(Straight(out)), Box::new(Straight(err))))
+}
+
+/// Takes all of what is written, however long that takes.
+struct Straight(File);
+
+impl Write for Straight {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        blocking::write_all(&self.0, bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

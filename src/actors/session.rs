@@ -321,7 +321,7 @@ impl<S: Stream> Session<S> {
 
     /// Whether what the peer sent waits: to be taken by the Console, or to be read at all.
     fn is_waiting(&self) -> bool {
-        !self.forwarding.is_empty() || self.reader.is_queued()
+        !self.forwarding.is_empty() || !self.reader.is_drained()
     }
 
     /// Ends the session once the peer has been silent for `limit`.
@@ -337,7 +337,7 @@ impl<S: Stream> Session<S> {
                     session.watch_silence(limit, ctx);
                 }
                 Phase::Open if silent => session.leave(CloseReason::Idle, ctx),
-                Phase::Parting if silent => session.leave(CloseReason::Shutdown, ctx),
+                Phase::Parting if silent => session.part(ctx),
                 Phase::Open | Phase::Parting => session.watch_silence(limit, ctx),
                 _ => {}
             }
@@ -367,6 +367,17 @@ impl<S: Stream> Session<S> {
                 session.watch_flush(ctx);
             }
         });
+    }
+
+    /// Ends the session with the server. A peer of which not everything has been taken, or that has
+    /// not got everything, can tell.
+    fn part(&mut self, ctx: &mut Context<Self>) {
+        let cut_off = self.is_waiting() || self.reader.has_begun_a_line();
+        if cut_off || !self.outbox.is_empty() {
+            self.reset(CloseReason::Shutdown, ctx);
+        } else {
+            self.close(CloseReason::Shutdown, ctx);
+        }
     }
 
     /// Ends the session at once, so that the peer can tell.
@@ -450,11 +461,7 @@ impl<S: Stream> Handler<Close> for Session<S> {
         }
         let left = close.deadline.saturating_duration_since(Instant::now());
         ctx.run_later(left, |session, ctx| {
-            if session.is_waiting() || !session.outbox.is_empty() {
-                session.reset(CloseReason::Shutdown, ctx);
-            } else {
-                session.close(CloseReason::Shutdown, ctx);
-            }
+            session.part(ctx);
         });
     }
 }

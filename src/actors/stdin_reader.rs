@@ -1,7 +1,7 @@
 //! The StdinReader: reads the operator's lines and has them relayed to everybody.
 //!
 //! Takes [`Finish`]. Sends [`Broadcast`], one at a time, and [`Report`] for a line that is too
-//! long. It ends with its input, with the Console, or when it is told to finish.
+//! long and for input that cannot be read. It ends with its input, with the Console, or when it is told to finish.
 
 use std::{
     pin::Pin,
@@ -22,6 +22,7 @@ use crate::{
     line_reader::{Buffers, Lease, LineReader},
     lines::{BATCH, Cut, LineDecoder, Lines},
     outbox::BATCH_OVERHEAD,
+    reason::reason,
 };
 
 /// One batch is being relayed while the next is being read.
@@ -99,8 +100,11 @@ impl<R: AsyncRead + Unpin + 'static> StdinReader<R> {
             if self.next.is_none() && !self.input_ended {
                 match self.reader.poll_next(&mut self.input, cx) {
                     Poll::Ready(Ok(Some(cut))) => self.next = Some(cut),
-                    // Input that fails has ended, too: there is no more to be had.
-                    Poll::Ready(Ok(None) | Err(_)) => self.input_ended = true,
+                    Poll::Ready(Ok(None)) => self.input_ended = true,
+                    Poll::Ready(Err(error)) => {
+                        self.input_ended = true;
+                        self.report(format!("cannot read stdin: {}", reason(&error)));
+                    }
                     Poll::Pending => {}
                 }
             }
@@ -114,7 +118,11 @@ impl<R: AsyncRead + Unpin + 'static> StdinReader<R> {
             }
             match self.next.take() {
                 Some(Cut::Lines(lines)) => self.relay(lines),
-                Some(Cut::Discarded(bytes)) => self.report(bytes),
+                Some(Cut::Discarded(bytes)) => self.report(format!(
+                    "a line of {bytes} bytes was not sent: it is longer than limits.max_line ({} \
+                     bytes)",
+                    self.max_line
+                )),
                 None if self.input_ended => {
                     self.end(ctx);
                     return Poll::Ready(());
@@ -132,11 +140,7 @@ impl<R: AsyncRead + Unpin + 'static> StdinReader<R> {
         self.relaying = Some(Relayed { answer, _lease: lease });
     }
 
-    fn report(&self, bytes: usize) {
-        let sentence = format!(
-            "a line of {bytes} bytes was not sent: it is longer than limits.max_line ({} bytes)",
-            self.max_line
-        );
+    fn report(&self, sentence: String) {
         #[expect(clippy::disallowed_methods, reason = "nothing depends on its being read")]
         self.relay.report.do_send(Report(sentence));
     }

@@ -7,7 +7,7 @@ use std::{
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    io::{Errno, read, write},
+    io::{Errno, read},
     process::{Signal, getpgrp, kill_current_process_group},
     termios::{
         InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetpgrp,
@@ -16,6 +16,7 @@ use rustix::{
 };
 
 use super::screen::Window;
+use crate::blocking;
 
 /// How long the suspended program may take to notice.
 const SUSPENDING: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
@@ -97,21 +98,9 @@ pub(super) fn wait_for_keys(lines: &UnixStream) -> io::Result<bool> {
     }
 }
 
-/// Writes to the terminal, past Rust's own buffer. Others may have made it non-blocking.
-pub(super) fn put(mut text: &[u8]) -> io::Result<()> {
-    let stdout = io::stdout();
-    while !text.is_empty() {
-        match write(&stdout, text) {
-            Ok(written) => text = text.get(written..).unwrap_or_default(),
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => {
-                let writable = PollFd::from_borrowed_fd(stdout.as_fd(), PollFlags::OUT);
-                poll(&mut [writable], None)?;
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
+/// Writes to the terminal, past Rust's own buffer.
+pub(super) fn put(text: &[u8]) -> io::Result<()> {
+    blocking::write_all(io::stdout(), text)
 }
 
 /// Reads keys, or nothing if there turn out to be none. None: there will be no more.
