@@ -157,6 +157,13 @@ impl LineReader {
         self.torn = true;
     }
 
+    /// Reads no more: what has been read is still cut into lines, and what is left then is the
+    /// beginning of a line, not a line.
+    pub fn stop(&mut self) {
+        self.ended = true;
+        self.torn = true;
+    }
+
     /// All bytes read so far.
     pub fn received(&self) -> u64 {
         self.received
@@ -198,6 +205,7 @@ impl LineReader {
         self.drained = read.is_pending() && coop::has_budget_remaining();
         if moves && !matches!(read, Poll::Ready(Ok(1..))) {
             self.buffers.give_back(buffer);
+            self.compact();
         } else {
             self.rest = buffer;
         }
@@ -210,11 +218,21 @@ impl LineReader {
         }
         Poll::Ready(Ok(()))
     }
+
+    /// Keeps the beginning of a line in no more memory than it needs, for as long as nothing comes.
+    fn compact(&mut self) {
+        if self.rest.capacity() > 2 * self.rest.len() {
+            let exact = BytesMut::from(&self.rest[..]);
+            self.buffers.give_back(std::mem::replace(&mut self.rest, exact));
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::ReadBuf;
+    use std::time::Duration;
+
+    use tokio::io::{AsyncWriteExt, ReadBuf};
 
     use super::*;
 
@@ -249,5 +267,18 @@ mod tests {
         });
         beginning.await;
         assert!(endless.reads <= long / READ, "{} reads", endless.reads);
+    }
+
+    #[tokio::test]
+    async fn half_a_line_is_kept_in_the_memory_that_it_needs() {
+        let (mut ours, mut theirs) = tokio::io::duplex(64);
+        let mut reader = LineReader::new(LineDecoder::new(BATCH), Buffers::new(1));
+        theirs.write_all(b"half a line").await.unwrap();
+        let waits = tokio::time::timeout(Duration::ZERO, reader.next(&mut ours)).await;
+        assert!(waits.is_err() && reader.is_drained() && reader.has_begun_a_line());
+        assert!(reader.rest.capacity() < 64, "{} bytes", reader.rest.capacity());
+        theirs.write_all(b", then the rest\n").await.unwrap();
+        let line = Lines::one("half a line, then the rest");
+        assert_eq!(reader.next(&mut ours).await.unwrap(), Some(Cut::Lines(line)));
     }
 }

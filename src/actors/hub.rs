@@ -269,10 +269,10 @@ impl Handler<Broadcast> for Hub {
 }
 
 impl Handler<Report> for Hub {
-    type Result = ();
+    type Result = ResponseFuture<Result<(), Untaken>>;
 
-    fn handle(&mut self, Report(sentence): Report, ctx: &mut Context<Self>) {
-        self.say(Event::Mishap(sentence), ctx);
+    fn handle(&mut self, Report(sentence): Report, ctx: &mut Context<Self>) -> Self::Result {
+        Box::pin(answer(self.say_and_tell(Event::Mishap(sentence), ctx)))
     }
 }
 

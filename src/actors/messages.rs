@@ -51,7 +51,7 @@ pub enum Refused {
 }
 
 /// Session → Hub: what the peer sent, its lines reversed. Answered when the Console has taken it;
-/// the Session reads no more until then.
+/// until then the Session reads at most one batch more.
 #[derive(Debug)]
 pub struct Received {
     /// Whose.
@@ -115,12 +115,12 @@ impl Message for Broadcast {
 }
 
 /// To the Hub from whoever met it: something went wrong that the operator should know, in one
-/// plain sentence.
+/// plain sentence. Answered when the Console has said it.
 #[derive(Debug)]
 pub struct Report(pub String);
 
 impl Message for Report {
-    type Result = ();
+    type Result = Result<(), Untaken>;
 }
 
 /// Server → Hub: the listener is up. Answered when the Console has said so.

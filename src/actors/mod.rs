@@ -18,8 +18,8 @@
 //! - [`console::Console`] writes, on a thread of its own, because stdout can block.
 //!
 //! Actors know [`messages`], not each other: the modules here do not import their siblings.
-//! Every message has a reply, and the reply is the backpressure: who has sent something sends no
-//! more until it has been taken.
+//! Every message has a reply, and the reply is the backpressure: whoever has sent lines sends no
+//! more, or one batch more, until they have been taken.
 
 pub mod console;
 pub mod hub;

@@ -4,19 +4,21 @@
 //! long and for input that cannot be read. It ends with its input, with the Console, or when it is told to finish.
 
 use std::{
+    future::Future,
+    io,
     pin::Pin,
     task::{Context as TaskContext, Poll, ready},
 };
 
 use actix::{
-    Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient, ResponseFuture,
-    dev::RecipientRequest,
+    Actor, ActorContext, AsyncContext, Context, Handler, MailboxError, Message, Recipient,
+    ResponseFuture,
 };
 use tokio::{io::AsyncRead, sync::oneshot};
 
 use crate::{
     actors::{
-        messages::{Broadcast, Report},
+        messages::{Broadcast, Report, Untaken},
         poll_fn::poll_fn,
     },
     line_reader::{Buffers, Lease, LineReader},
@@ -45,11 +47,19 @@ pub struct RelayHandle {
     pub report: Recipient<Report>,
 }
 
-/// A batch that the Hub has and some session may not have.
-struct Relayed {
-    answer: Pin<Box<RecipientRequest<Broadcast>>>,
-    _lease: Lease,
+/// What has been read and is to be handed on.
+enum Next {
+    Relay(Lines),
+    Report(String),
 }
+
+/// What the Hub has, and some session or the Console may not have.
+struct Sent {
+    answer: Answer,
+    _lease: Option<Lease>,
+}
+
+type Answer = Pin<Box<dyn Future<Output = Result<Result<(), Untaken>, MailboxError>>>>;
 
 /// See the [module's documentation](self).
 pub struct StdinReader<R> {
@@ -58,9 +68,9 @@ pub struct StdinReader<R> {
     max_line: usize,
     relay: RelayHandle,
     /// What the Hub has not answered for yet.
-    relaying: Option<Relayed>,
+    sent: Option<Sent>,
     /// What has been read meanwhile.
-    next: Option<Cut>,
+    next: Option<Next>,
     input_ended: bool,
     /// Dropped when this ends: tells the server.
     ended: Option<oneshot::Sender<()>>,
@@ -85,7 +95,7 @@ impl<R: AsyncRead + Unpin + 'static> StdinReader<R> {
             reader: LineReader::new(decoder, Buffers::new(BUFFERS)),
             max_line,
             relay,
-            relaying: None,
+            sent: None,
             next: None,
             input_ended: false,
             ended: Some(ended),
@@ -94,35 +104,24 @@ impl<R: AsyncRead + Unpin + 'static> StdinReader<R> {
         (reader, has_ended)
     }
 
-    /// Reads, and relays what has been read.
+    /// Reads, and hands on what has been read.
     fn poll_relaying(&mut self, ctx: &mut Context<Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
         loop {
             if self.next.is_none() && !self.input_ended {
-                match self.reader.poll_next(&mut self.input, cx) {
-                    Poll::Ready(Ok(Some(cut))) => self.next = Some(cut),
-                    Poll::Ready(Ok(None)) => self.input_ended = true,
-                    Poll::Ready(Err(error)) => {
-                        self.input_ended = true;
-                        self.report(format!("cannot read stdin: {}", reason(&error)));
-                    }
-                    Poll::Pending => {}
+                if let Poll::Ready(read) = self.reader.poll_next(&mut self.input, cx) {
+                    self.next = self.make_of(read);
                 }
             }
-            if let Some(relaying) = &mut self.relaying {
-                let answer = ready!(relaying.answer.as_mut().poll(cx));
-                self.relaying = None;
+            if let Some(sent) = &mut self.sent {
+                let answer = ready!(sent.answer.as_mut().poll(cx));
+                self.sent = None;
                 if !matches!(answer, Ok(Ok(()))) {
                     self.end(ctx);
                     return Poll::Ready(());
                 }
             }
             match self.next.take() {
-                Some(Cut::Lines(lines)) => self.relay(lines),
-                Some(Cut::Discarded(bytes)) => self.report(format!(
-                    "a line of {bytes} bytes was not sent: it is longer than limits.max_line ({} \
-                     bytes)",
-                    self.max_line
-                )),
+                Some(next) => self.send(next),
                 None if self.input_ended => {
                     self.end(ctx);
                     return Poll::Ready(());
@@ -132,17 +131,38 @@ impl<R: AsyncRead + Unpin + 'static> StdinReader<R> {
         }
     }
 
-    fn relay(&mut self, lines: Lines) {
-        let lease = self.reader.lease(&lines);
-        // A few lines must not keep a whole read buffer for as long as they wait in an outbox.
-        let lines = if lines.len() < BATCH / 2 { lines.compact() } else { lines };
-        let answer = Box::pin(self.relay.broadcast.send(Broadcast(lines)));
-        self.relaying = Some(Relayed { answer, _lease: lease });
+    fn make_of(&mut self, read: io::Result<Option<Cut>>) -> Option<Next> {
+        match read {
+            Ok(Some(Cut::Lines(lines))) => Some(Next::Relay(lines)),
+            Ok(Some(Cut::Discarded(bytes))) => Some(Next::Report(format!(
+                "a line of {bytes} bytes was not sent: it is longer than limits.max_line ({} bytes)",
+                self.max_line
+            ))),
+            Ok(None) => {
+                self.input_ended = true;
+                None
+            }
+            Err(error) => {
+                self.input_ended = true;
+                Some(Next::Report(format!("cannot read stdin: {}", reason(&error))))
+            }
+        }
     }
 
-    fn report(&self, sentence: String) {
-        #[expect(clippy::disallowed_methods, reason = "nothing depends on its being read")]
-        self.relay.report.do_send(Report(sentence));
+    fn send(&mut self, next: Next) {
+        self.sent = Some(match next {
+            Next::Relay(lines) => {
+                let lease = self.reader.lease(&lines);
+                // A few lines must not keep a whole read buffer while they wait in an outbox.
+                let lines = if lines.len() < BATCH / 2 { lines.compact() } else { lines };
+                let answer = Box::pin(self.relay.broadcast.send(Broadcast(lines)));
+                Sent { answer, _lease: Some(lease) }
+            }
+            Next::Report(sentence) => {
+                let answer = Box::pin(self.relay.report.send(Report(sentence)));
+                Sent { answer, _lease: None }
+            }
+        });
     }
 
     fn end(&mut self, ctx: &mut Context<Self>) {
@@ -165,7 +185,7 @@ impl<R: AsyncRead + Unpin + 'static> Handler<Finish> for StdinReader<R> {
 
     fn handle(&mut self, _: Finish, _: &mut Context<Self>) -> Self::Result {
         // The relaying that is under way takes it from here.
-        self.input_ended = true;
+        self.reader.stop();
         let (finished, is_finished) = oneshot::channel();
         self.finished = Some(finished);
         Box::pin(async {

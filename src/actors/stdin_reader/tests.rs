@@ -71,9 +71,11 @@ async fn a_line_that_is_too_long_is_reported_and_not_relayed() {
     let mut scene = scene();
     let text = format!("{}\nok\n", "x".repeat(21));
     scene.input.write_all(text.as_bytes()).await.unwrap();
-    assert_eq!(scene.broadcast.answer(Ok(())).await.0, Lines::one("ok"));
-    let Report(sentence) = scene.report.answer(()).await;
+    let (Report(sentence), said) = scene.report.next().await;
     assert!(sentence.starts_with("a line of 21 bytes was not sent"), "{sentence}");
+    assert!(scene.broadcast.is_empty().await, "reports are waited for, or they would pile up");
+    said.send(Ok(())).unwrap();
+    assert_eq!(scene.broadcast.answer(Ok(())).await.0, Lines::one("ok"));
 }
 
 #[actix::test]
@@ -90,6 +92,51 @@ async fn told_to_finish_it_relays_what_it_has_read_and_reads_no_more() {
     assert_eq!(scene.broadcast.answer(Ok(())).await.0, Lines::one("two"));
     soon(finished).await.unwrap().unwrap();
     assert!(scene.broadcast.is_empty().await);
+}
+
+#[actix::test]
+async fn told_to_finish_it_relays_all_of_what_it_has_read_at_once() {
+    let mut scene = scene();
+    let text = "0123456789\n".repeat(200);
+    scene.input.write_all(text.as_bytes()).await.unwrap();
+    let (Broadcast(batch), taken) = scene.broadcast.next().await;
+    let finished = actix::spawn(scene.reader.send(Finish));
+    settle().await;
+    taken.send(Ok(())).unwrap();
+    let mut lines = batch.iter().count();
+    while lines < 200 {
+        lines += scene.broadcast.answer(Ok(())).await.0.iter().count();
+    }
+    soon(finished).await.unwrap().unwrap();
+}
+
+/// Input that fails behind its first line.
+struct Failing(&'static [u8]);
+
+impl AsyncRead for Failing {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+        buf: &mut tokio::io::ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.0.is_empty() {
+            false => Pin::new(&mut self.0).poll_read(cx, buf),
+            true => Poll::Ready(Err(io::Error::from_raw_os_error(5))),
+        }
+    }
+}
+
+#[actix::test]
+async fn input_that_fails_is_reported_and_half_a_line_of_it_is_no_line() {
+    let (broadcast, mut broadcasts) = stub();
+    let (report, mut reports) = stub();
+    let relay = RelayHandle { broadcast, report };
+    let (reader, ended) = StdinReader::new(Failing(b"one\nha"), 20, 1000, relay);
+    let _reader = reader.start();
+    assert_eq!(broadcasts.answer(Ok(())).await.0, Lines::one("one"));
+    assert_eq!(reports.answer(Ok(())).await.0, "cannot read stdin: Input/output error");
+    assert!(soon(ended).await.is_err());
+    assert!(broadcasts.is_empty().await);
 }
 
 #[actix::test]
