@@ -38,6 +38,8 @@ fn main() {
         Ok(()) => process::exit(0),
         // The transcript has told the user.
         Err(ClientError::Refused) => process::exit(3),
+        // Whatever was the reason has been told.
+        Err(ClientError::ConsoleGone) => process::exit(1),
         Err(error) => fail(&error, 1),
     }
 }
@@ -49,8 +51,9 @@ async fn converse(args: ClientArgs) -> Result<(), ClientError> {
         Format::Text => Box::new(ClientTranscript::new(PROGRAM, terminal.is_some())),
         Format::Json => Box::new(Json { program: PROGRAM }),
     };
-    let (out, err) = stdio::outputs(terminal.as_ref()).map_err(|_| ClientError::ConsoleGone)?;
-    let console = Console::start(Outputs { renderer, out, err }).recipient();
+    let (out, err) = stdio::outputs(terminal.as_ref()).map_err(ClientError::Start)?;
+    let console = Console::start(Outputs { renderer, out, err }).map_err(ClientError::Start)?;
+    let console = console.recipient();
     let stop = shutdown::stop_signals(terminal.as_ref()).map_err(ClientError::Input)?;
     let input = || match &mut terminal {
         Some(terminal) => terminal.start().map(Either::Left),

@@ -40,6 +40,8 @@ fn main() -> ExitCode {
     }
     match actix_rt::System::new().block_on(serve(config)) {
         Ok(()) => ExitCode::SUCCESS,
+        // Whatever was the reason has been told.
+        Err(ServerError::ConsoleGone) => ExitCode::from(1),
         Err(error) => fail(&error, 1),
     }
 }
