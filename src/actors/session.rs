@@ -122,16 +122,23 @@ struct Forwarded {
     _lease: Option<Lease>,
 }
 
+/// Where a session is in its life. It only ever moves down this list:
+///
+/// ```text
+/// New ──► Open ──► Stopping ──► Parting ──► Closed     the server ends it (shutdown, idle)
+///           ├────────► Leaving ──────────────► Closed     the peer has left
+///           └──────────────────────────────────► Closed     at once (lost, stalled, refused)
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// Not admitted yet.
     New,
     /// Admitted.
     Open,
-    /// The server stops: takes what has arrived, then flushes.
-    Stopping,
-    /// The server stops and has said so by closing its sending side.
-    Parting,
+    /// The server lets it go: takes what has arrived, and sends what waits.
+    Stopping(CloseReason),
+    /// The same after having said goodbye by closing its sending side.
+    Parting(CloseReason),
     /// Takes no more; ends when what waits for the peer has been sent.
     Leaving(CloseReason),
     /// Nothing is left to do but to go.
@@ -205,7 +212,7 @@ impl<S: Stream> Session<S> {
                 Some(reason) if self.forwarding.is_empty() => {
                     let reason = match self.phase {
                         _ if self.broken => CloseReason::Lost,
-                        Phase::Stopping | Phase::Parting => CloseReason::Shutdown,
+                        Phase::Stopping(reason) | Phase::Parting(reason) => reason,
                         _ => reason,
                     };
                     self.leave(reason, ctx);
@@ -223,7 +230,7 @@ impl<S: Stream> Session<S> {
             }
             match next {
                 Poll::Pending => {
-                    self.nothing_arrives(ctx);
+                    self.part_if_done(ctx);
                     return Poll::Pending;
                 }
                 Poll::Ready(Ok(Some(cut))) => self.forward(cut),
@@ -301,16 +308,28 @@ impl<S: Stream> Session<S> {
         match self.phase {
             Phase::Leaving(_) if self.broken => self.close(CloseReason::Lost, ctx),
             Phase::Leaving(reason) => self.close(reason, ctx),
-            Phase::Stopping => self.nothing_arrives(ctx),
+            Phase::Stopping(_) => self.part_if_done(ctx),
             _ => {}
         }
     }
 
-    /// For now there is nothing to be read. If all that was has been taken, and all that waited has
-    /// been sent, a stopping session can say goodbye.
-    fn nothing_arrives(&mut self, ctx: &mut Context<Self>) {
-        if self.phase == Phase::Stopping && !self.is_waiting() && self.outbox.is_empty() {
-            self.phase = Phase::Parting;
+    /// Lets a silent peer go, as if the server stopped for it alone.
+    fn stop_idle(&mut self, ctx: &mut Context<Self>) {
+        self.phase = Phase::Stopping(CloseReason::Idle);
+        if self.flushing {
+            self.watch_flush(ctx);
+        }
+        self.part_if_done(ctx);
+    }
+
+    /// Says goodbye to a peer that is let go, once all that has come from it has been taken, and all
+    /// that waited has been sent.
+    fn part_if_done(&mut self, ctx: &mut Context<Self>) {
+        if let Phase::Stopping(reason) = self.phase
+            && !self.is_waiting()
+            && self.outbox.is_empty()
+        {
+            self.phase = Phase::Parting(reason);
             self.heard = Some(Instant::now());
             if self.taking {
                 ctx.spawn(poll_fn(Self::poll_hang_up));
@@ -332,13 +351,13 @@ impl<S: Stream> Session<S> {
             let silent = session.heard.is_some_and(|heard| heard.elapsed() >= limit);
             match session.phase {
                 // Whoever waits for the others is not silent.
-                Phase::Open | Phase::Parting if session.is_waiting() => {
+                Phase::Open | Phase::Parting(_) if session.is_waiting() => {
                     session.heard = Some(Instant::now());
                     session.watch_silence(limit, ctx);
                 }
-                Phase::Open if silent => session.leave(CloseReason::Idle, ctx),
-                Phase::Parting if silent => session.part(ctx),
-                Phase::Open | Phase::Parting => session.watch_silence(limit, ctx),
+                Phase::Open if silent => session.stop_idle(ctx),
+                Phase::Parting(reason) if silent => session.end_parting(reason, ctx),
+                Phase::Open | Phase::Parting(_) => session.watch_silence(limit, ctx),
                 _ => {}
             }
         });
@@ -369,14 +388,14 @@ impl<S: Stream> Session<S> {
         });
     }
 
-    /// Ends the session with the server. A peer of which not everything has been taken, or that has
-    /// not got everything, can tell.
-    fn part(&mut self, ctx: &mut Context<Self>) {
+    /// Ends the session of a peer that was let go. If not everything of it has been taken, or it has
+    /// not got everything, it can tell.
+    fn end_parting(&mut self, reason: CloseReason, ctx: &mut Context<Self>) {
         let cut_off = self.is_waiting() || self.reader.has_begun_a_line();
         if cut_off || !self.outbox.is_empty() {
-            self.reset(CloseReason::Shutdown, ctx);
+            self.reset(reason, ctx);
         } else {
-            self.close(CloseReason::Shutdown, ctx);
+            self.close(reason, ctx);
         }
     }
 
@@ -431,7 +450,7 @@ impl<S: Stream> Handler<Deliver> for Session<S> {
     type Result = ActorResponse<Self, ()>;
 
     fn handle(&mut self, Deliver(lines): Deliver, ctx: &mut Context<Self>) -> Self::Result {
-        if self.broken || !matches!(self.phase, Phase::Open | Phase::Stopping) {
+        if self.broken || !matches!(self.phase, Phase::Open | Phase::Stopping(_)) {
             return ActorResponse::reply(());
         }
         if self.overflow.is_empty() && self.outbox.has_room(lines.len()) {
@@ -456,13 +475,11 @@ impl<S: Stream> Handler<Close> for Session<S> {
     fn handle(&mut self, close: Close, ctx: &mut Context<Self>) {
         if self.phase == Phase::Open {
             // The reading that is under way takes it from here.
-            self.phase = Phase::Stopping;
+            self.phase = Phase::Stopping(CloseReason::Shutdown);
             self.taking = close.taking;
         }
         let left = close.deadline.saturating_duration_since(Instant::now());
-        ctx.run_later(left, |session, ctx| {
-            session.part(ctx);
-        });
+        ctx.run_later(left, |session, ctx| session.end_parting(CloseReason::Shutdown, ctx));
     }
 }
 
