@@ -7,6 +7,7 @@
 //! It speaks to any byte stream, holds no buffer while nothing comes, and knows of no other
 //! session.
 
+mod ending;
 mod refusal;
 
 use std::{
@@ -20,8 +21,8 @@ use std::{
 };
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, ActorResponse, AsyncContext, Context, Handler, Running,
-    WrapFuture, dev::RecipientRequest,
+    Actor, ActorFutureExt, ActorResponse, AsyncContext, Context, Handler, Running, WrapFuture,
+    dev::RecipientRequest,
 };
 use bytes::Bytes;
 use tokio::{
@@ -31,6 +32,7 @@ use tokio::{
     time::Instant,
 };
 
+use self::ending::Phase;
 use crate::{
     actors::{
         messages::{
@@ -41,13 +43,10 @@ use crate::{
     },
     event::CloseReason,
     line_reader::{Buffers, Lease, LineReader},
-    lines::{BATCH, Cut, LineDecoder, Lines},
+    lines::{Cut, LineDecoder, Lines},
     outbox::Outbox,
     reverse::reverse_lines,
 };
-
-/// How long a stopping session listens for lines that were on their way when it said goodbye.
-const LAST_LINES: Duration = Duration::from_millis(250);
 
 /// Batches of one peer that the Hub may not have answered for: one being printed, and the next
 /// being reversed meanwhile.
@@ -122,29 +121,6 @@ struct Forwarded {
     _lease: Option<Lease>,
 }
 
-/// Where a session is in its life. It only ever moves down this list:
-///
-/// ```text
-/// New ──► Open ──► Stopping ──► Parting ──► Closed     the server ends it (shutdown, idle)
-///           ├────────► Leaving ──────────────► Closed     the peer has left
-///           └──────────────────────────────────► Closed     at once (lost, stalled, refused)
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// Not admitted yet.
-    New,
-    /// Admitted.
-    Open,
-    /// The server lets it go: takes what has arrived, and sends what waits.
-    Stopping(CloseReason),
-    /// The same after having said goodbye by closing its sending side.
-    Parting(CloseReason),
-    /// Takes no more; ends when what waits for the peer has been sent.
-    Leaving(CloseReason),
-    /// Nothing is left to do but to go.
-    Closed,
-}
-
 impl<S: Stream> Session<S> {
     /// A session for the connection to `peer`. `newcomer` is held until it is admitted or gone.
     pub fn new(
@@ -184,12 +160,6 @@ impl<S: Stream> Session<S> {
             self.watch_silence(idle, ctx);
         }
         ctx.spawn(poll_fn(Self::poll_reading));
-    }
-
-    /// Closes the sending side.
-    fn poll_hang_up(&mut self, _: &mut Context<Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
-        // Where this fails the connection is closed already.
-        Pin::new(&mut self.stream).poll_shutdown(cx).map(|_| ())
     }
 
     /// Reads and forwards, as long as the Hub has answered for what came before.
@@ -311,114 +281,6 @@ impl<S: Stream> Session<S> {
             Phase::Stopping(_) => self.part_if_done(ctx),
             _ => {}
         }
-    }
-
-    /// Lets a silent peer go, as if the server stopped for it alone.
-    fn stop_idle(&mut self, ctx: &mut Context<Self>) {
-        self.phase = Phase::Stopping(CloseReason::Idle);
-        if self.flushing {
-            self.watch_flush(ctx);
-        }
-        self.part_if_done(ctx);
-    }
-
-    /// Says goodbye to a peer that is let go, once all that has come from it has been taken, and all
-    /// that waited has been sent.
-    fn part_if_done(&mut self, ctx: &mut Context<Self>) {
-        if let Phase::Stopping(reason) = self.phase
-            && !self.is_waiting()
-            && self.outbox.is_empty()
-        {
-            self.phase = Phase::Parting(reason);
-            self.heard = Some(Instant::now());
-            if self.taking {
-                ctx.spawn(poll_fn(Self::poll_hang_up));
-            }
-            self.watch_silence(LAST_LINES, ctx);
-        }
-    }
-
-    /// Whether what the peer sent waits: to be taken by the Console, or to be read at all.
-    fn is_waiting(&self) -> bool {
-        !self.forwarding.is_empty() || !self.reader.is_drained()
-    }
-
-    /// Ends the session once the peer has been silent for `limit`.
-    fn watch_silence(&mut self, limit: Duration, ctx: &mut Context<Self>) {
-        let silence = self.heard.map_or(Duration::ZERO, |heard| heard.elapsed());
-        let rest = limit.saturating_sub(silence);
-        ctx.run_later(rest, move |session, ctx| {
-            let silent = session.heard.is_some_and(|heard| heard.elapsed() >= limit);
-            match session.phase {
-                // Whoever waits for the others is not silent.
-                Phase::Open | Phase::Parting(_) if session.is_waiting() => {
-                    session.heard = Some(Instant::now());
-                    session.watch_silence(limit, ctx);
-                }
-                Phase::Open if silent => session.stop_idle(ctx),
-                Phase::Parting(reason) if silent => session.end_parting(reason, ctx),
-                Phase::Open | Phase::Parting(_) => session.watch_silence(limit, ctx),
-                _ => {}
-            }
-        });
-    }
-
-    /// Takes no more, and ends when what waits for the peer has been sent.
-    fn leave(&mut self, reason: CloseReason, ctx: &mut Context<Self>) {
-        if matches!(self.phase, Phase::Leaving(_) | Phase::Closed) {
-            return;
-        }
-        self.phase = Phase::Leaving(reason);
-        if self.flushing && reason != CloseReason::Lost {
-            self.watch_flush(ctx);
-        } else {
-            self.close(reason, ctx);
-        }
-    }
-
-    /// Lets a leaving peer go when it does not even make room for one batch within `stall`.
-    fn watch_flush(&mut self, ctx: &mut Context<Self>) {
-        let goal = self.outbox.written() + self.outbox.waiting().min(BATCH) as u64;
-        ctx.run_later(self.setup.stall, move |session, ctx| {
-            if session.outbox.written() < goal {
-                session.reset(CloseReason::Stalled, ctx);
-            } else {
-                session.watch_flush(ctx);
-            }
-        });
-    }
-
-    /// Ends the session of a peer that was let go. If not everything of it has been taken, or it has
-    /// not got everything, it can tell.
-    fn end_parting(&mut self, reason: CloseReason, ctx: &mut Context<Self>) {
-        let cut_off = self.is_waiting() || self.reader.has_begun_a_line();
-        if cut_off || !self.outbox.is_empty() {
-            self.reset(reason, ctx);
-        } else {
-            self.close(reason, ctx);
-        }
-    }
-
-    /// Ends the session at once, so that the peer can tell.
-    fn reset(&mut self, reason: CloseReason, ctx: &mut Context<Self>) {
-        if self.phase != Phase::Closed {
-            self.stream.reset_on_close();
-            self.close(reason, ctx);
-        }
-    }
-
-    /// Gives the place back; when the Hub has it the connection is closed.
-    fn close(&mut self, reason: CloseReason, ctx: &mut Context<Self>) {
-        if self.phase == Phase::Closed {
-            return;
-        }
-        self.phase = Phase::Closed;
-        self.overflow.clear();
-        let Some(id) = self.place.take() else {
-            return ctx.stop();
-        };
-        let deregister = self.setup.hub.deregister.send(Deregister { id, reason });
-        ctx.spawn(deregister.into_actor(self).map(|_, _, ctx| ctx.stop()));
     }
 }
 
