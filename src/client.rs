@@ -17,6 +17,7 @@ use tokio::{
 use crate::{
     actors::messages::{Print, Untaken},
     event::{ClosedBy, Event},
+    greeting::Greeting,
     line_reader::{Buffers, LineReader},
     lines::{Cut, LineDecoder, Lines},
     reason::reason,
@@ -204,23 +205,23 @@ impl Client {
             early: None,
             progress: Rc::new(Cell::new(0)),
         };
-        let greeting = incoming.reader.next(&mut incoming.stream).await;
+        let first = incoming.reader.next(&mut incoming.stream).await;
         let lost = |source| ClientError::Lost { server, source };
-        let Some(Cut::Lines(lines)) = greeting.map_err(lost)? else {
+        let Some(Cut::Lines(lines)) = first.map_err(lost)? else {
             return Err(ClientError::Greeting { server });
         };
         let (status, rest) = lines.split_first();
         incoming.early = rest;
-        match status.get(..4) {
-            Some(b"220 ") => {
+        match Greeting::parse(&status) {
+            Some(Greeting::Ready) => {
                 let progress = Rc::clone(&incoming.progress);
                 Ok((incoming, Outgoing { stream: outgoing, progress }))
             }
-            Some(b"421 ") => {
+            Some(Greeting::Refused) => {
                 self.say(Event::Refused).await?;
                 Err(ClientError::Refused)
             }
-            _ => Err(ClientError::Greeting { server }),
+            None => Err(ClientError::Greeting { server }),
         }
     }
 

@@ -42,6 +42,7 @@ use crate::{
         poll_fn::poll_fn,
     },
     event::CloseReason,
+    greeting,
     line_reader::{Buffers, Lease, LineReader},
     lines::{Cut, LineDecoder, Lines},
     outbox::Outbox,
@@ -154,7 +155,7 @@ impl<S: Stream> Session<S> {
         self.place = Some(id);
         self.phase = Phase::Open;
         self.newcomer = None;
-        self.send(format!("220 linehub ready: client {sessions} of {max_sessions}\n").into(), ctx);
+        self.send(greeting::ready(sessions, max_sessions).into(), ctx);
         if let Some(idle) = self.setup.idle {
             self.heard = Some(Instant::now());
             self.watch_silence(idle, ctx);
