@@ -80,7 +80,8 @@ pub struct Timeouts {
     /// A client that has sent nothing for so long is let go. Default: none is.
     pub idle: Option<Duration>,
     /// After so much silence the kernel asks whether the peer is still there, so that a dead one
-    /// frees its place. Whole seconds, 1 to 32,767. Default: 60 s.
+    /// frees its place. See [`listener::bind`](crate::listener::bind) for what is on its way then.
+    /// Whole seconds, 1 to 32,767. Default: 60 s.
     pub keepalive: Option<Duration>,
     /// How long stopping may take; then what still waits is dropped. Default: 5 s.
     pub drain: Duration,
