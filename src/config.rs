@@ -213,22 +213,11 @@ impl Config {
             let line = 1 + before.matches('\n').count();
             ConfigError::Invalid { file: file.to_owned(), line, problem }
         };
-        let syntax = |error: &toml::de::Error| {
-            invalid(error.span().map_or(0, |span| span.start), first_line(error.message()))
-        };
-        let parsed = toml::Deserializer::parse(text).map_err(|error| syntax(&error))?;
-        let file: File = serde_path_to_error::deserialize(parsed).map_err(|error| {
-            let path = error.path().to_string();
-            // Spanned adds a step of its own to the path.
-            let key = path.split(".$").next().unwrap_or_default();
-            let error = error.inner();
-            let start = error.span().map_or(0, |span| span.start);
-            invalid(start, format!("{key}: {}", first_line(error.message())))
-        })?;
-
+        let file = File::parse(text).map_err(|(start, problem)| invalid(start, problem))?;
         let mut config = Self::default();
-        let given = [&file.limits.max_line, &file.limits.outbox];
-        let last = given.into_iter().flatten().map(|size| size.span().start).max();
+        // The one that the sentence begins with, if the file has it.
+        let blamed = file.limits.outbox.as_ref().or(file.limits.max_line.as_ref());
+        let blamed = blamed.map_or(0, |size| size.span().start);
         file.server.apply(&mut config.server);
         file.limits.apply(&mut config.limits);
         file.timeouts.apply(&mut config.timeouts);
@@ -237,7 +226,7 @@ impl Config {
         let least = max_line + 1 + BATCH_OVERHEAD;
         if outbox < least {
             return Err(invalid(
-                last.unwrap_or_default(),
+                blamed,
                 format!(
                     "limits.outbox ({outbox} bytes) cannot hold a longest line (limits.max_line, \
                      {max_line} bytes): expected limits.outbox to be at least {least}"
@@ -291,11 +280,6 @@ fn size_text(bytes: usize) -> String {
         }
     }
     bytes.to_string()
-}
-
-/// An error's message without the picture that may follow it.
-fn first_line(message: &str) -> String {
-    message.lines().next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
