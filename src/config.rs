@@ -16,7 +16,10 @@ use std::{
 use thiserror::Error;
 
 use self::file::File;
-use crate::{outbox::BATCH_OVERHEAD, reason::reason};
+use crate::{
+    outbox::BATCH_OVERHEAD,
+    reason::{one_line, reason},
+};
 
 /// Sessions that may be asked for.
 pub const SESSIONS: RangeInclusive<usize> = 1..=1_000_000;
@@ -208,12 +211,14 @@ impl Config {
     ///
     /// [`ConfigError::Invalid`].
     pub fn from_toml(text: &str, file: &str) -> Result<Self, ConfigError> {
-        let invalid = |start: usize, problem| {
+        let invalid = |start: usize, problem: &str| {
             let before = text.get(..start).unwrap_or(text);
             let line = 1 + before.matches('\n').count();
+            // Keys are of any characters.
+            let problem = one_line(problem);
             ConfigError::Invalid { file: file.to_owned(), line, problem }
         };
-        let file = File::parse(text).map_err(|(start, problem)| invalid(start, problem))?;
+        let file = File::parse(text).map_err(|(start, problem)| invalid(start, &problem))?;
         let mut config = Self::default();
         // The one that the sentence begins with, if the file has it.
         let blamed = file.limits.outbox.as_ref().or(file.limits.max_line.as_ref());
@@ -227,7 +232,7 @@ impl Config {
         if outbox < least {
             return Err(invalid(
                 blamed,
-                format!(
+                &format!(
                     "limits.outbox ({outbox} bytes) cannot hold a longest line (limits.max_line, \
                      {max_line} bytes): expected limits.outbox to be at least {least}"
                 ),

@@ -195,10 +195,10 @@ fn what_is_no_toml_is_told_with_the_key_and_what_was_expected() {
 }
 
 #[test]
-fn a_key_is_told_whole_whatever_it_is_made_of() {
+fn a_key_is_told_whole_and_on_one_line_whatever_it_is_made_of() {
     assert_eq!(
         error("[console]\n\"a\\nb\" = 1"),
-        "hub.toml:2: console.a\nb: unknown field `a\nb`, expected `format`"
+        "hub.toml:2: console.a\\nb: unknown field `a\\nb`, expected `format`"
     );
 }
 
