@@ -7,7 +7,7 @@ use linehub::{
     cli::{self, ClientArgs},
     client::{Client, ClientError},
     config::Format,
-    shutdown,
+    descriptors, shutdown,
     stdio::{self, Stdin},
     terminal::Terminal,
     transcript::{CLIENT_PROMPT, ClientTranscript, Json, Renderer},
@@ -19,6 +19,10 @@ const PROGRAM: &str = "hub-client";
 fn main() {
     shutdown::report_panics(PROGRAM);
     let args: ClientArgs = cli::arguments(PROGRAM);
+    // Its own, and the Console's.
+    if let Err(sentence) = descriptors::suffice_for(2) {
+        cli::fail(PROGRAM, &sentence, 1);
+    }
     let system = actix_rt::System::new();
     match system.block_on(converse(args)) {
         // Not by returning: that would wait for a host name that is still being looked up.

@@ -24,7 +24,12 @@ fn main() {
     if args.check {
         cli::say(PROGRAM, &config.to_toml());
     }
-    if let Err(sentence) = descriptors::make_room_for(config.server.max_sessions) {
+    let room = descriptors::make_room_for(config.server.max_sessions);
+    // Those of the sessions, and the Console's.
+    if let Err(sentence) = descriptors::suffice_for(config.server.workers + 1) {
+        cli::fail(PROGRAM, &sentence, 1);
+    }
+    if let Err(sentence) = room {
         cli::report(PROGRAM, &sentence);
     }
     let served = actix_rt::System::new().block_on(serve(config));
