@@ -52,7 +52,12 @@ impl File {
             // Spanned adds a step of its own to the path.
             let key = path.split(".$").next().unwrap_or_default();
             let error = error.inner();
-            (start(error), format!("{key}: {}", error.message()))
+            let message = match error.message() {
+                // Beyond 128 bits the parser does not ask what would do.
+                "integer number overflowed" => "invalid value, expected a smaller number",
+                message => message,
+            };
+            (start(error), format!("{key}: {message}"))
         })
     }
 }
@@ -249,35 +254,38 @@ impl<T, P: Fn(Scalar<'_>) -> Option<T>> Visitor<'_> for ScalarVisitor<P> {
     }
 }
 
-/// What is said of a file that is no TOML: the parser's message with the key on the line where it
-/// gave up, which it does not name, and with every value in this file being a number or a string.
+/// What is said of a file that is no TOML: the parser's message, and the key on the line where it gave
+/// up, which it does not name.
 fn syntax_problem(text: &str, start: usize, message: &str) -> String {
-    const SCALAR: &str = "expected a number, or a string in quotes";
-    let message = message
-        .replace("string values must be quoted, expected literal string", SCALAR)
-        .replace("expected nothing", SCALAR)
-        .replace("duplicate key", "duplicate key, expected each key only once");
-    match key_at(text, start) {
-        key if key.is_empty() => message,
-        key => format!("{key}: {message}"),
-    }
-}
-
-/// The key on the line, with its table; or the table that begins there.
-fn key_at(text: &str, start: usize) -> String {
     let begin = text.get(..start).and_then(|before| before.rfind('\n')).map_or(0, |end| end + 1);
     let (before, rest) = text.split_at_checked(begin).unwrap_or_default();
     let line = rest.lines().next().unwrap_or_default();
+    let message = message.replace("duplicate key", "duplicate key, expected each key only once");
     if let Some(table) = table(line) {
-        return table.to_owned();
+        return format!("{table}: {message}");
     }
-    let key = match line.split_once('=') {
-        Some((key, _)) => key.trim(),
-        None => line.split_whitespace().next().unwrap_or_default(),
+    let (key, value) = match line.split_once('=') {
+        Some((key, value)) => (key.trim(), Some(value).filter(|_| start > begin + key.len())),
+        None => (line.split_whitespace().next().unwrap_or_default(), None),
     };
+    if key.is_empty() {
+        return message;
+    }
+    let message = value.and_then(value_problem).unwrap_or(message);
     match before.lines().rev().find_map(table) {
-        Some(table) if !key.is_empty() => format!("{table}.{key}"),
-        _ => key.to_owned(),
+        Some(table) => format!("{table}.{key}: {message}"),
+        None => format!("{key}: {message}"),
+    }
+}
+
+/// What is said of a value that is none and looks like nothing else: the parser's guess, which goes by
+/// the first letter (`text` is a wrong `true`), is of no use.
+fn value_problem(value: &str) -> Option<String> {
+    const EXPECTED: &str = "expected a number, or a string in quotes";
+    match value.split('#').next().unwrap_or_default().trim() {
+        "" => Some(EXPECTED.to_owned()),
+        value if value.starts_with(['"', '\'', '[', '{']) => None,
+        value => Some(format!("invalid value: `{value}`, {EXPECTED}")),
     }
 }
 

@@ -89,6 +89,10 @@ fn every_error_names_file_line_key_and_what_was_expected() {
              to 65535",
         ),
         (
+            "[server]\nport = 9999999999999999999999999999999999999999",
+            "hub.toml:2: server.port: invalid value, expected a smaller number",
+        ),
+        (
             "[server]\n\nport = true",
             "hub.toml:3: server.port: invalid type: boolean `true`, expected a TCP port from 0 to \
              65535",
@@ -172,15 +176,19 @@ fn what_is_no_toml_is_told_with_the_key_and_what_was_expected() {
         ),
         (
             "[server]\nbind = 0.0.0.0",
-            "2: server.bind: invalid float, expected a number, or a string in quotes",
+            "2: server.bind: invalid value: `0.0.0.0`, expected a number, or a string in quotes",
         ),
         (
             "# how long\n[timeouts] # all\nstall=10s # long",
-            "3: timeouts.stall: expected a number, or a string in quotes",
+            "3: timeouts.stall: invalid value: `10s`, expected a number, or a string in quotes",
         ),
         (
             "[limits]\nmax_line = 64 KiB",
-            "2: limits.max_line: expected a number, or a string in quotes",
+            "2: limits.max_line: invalid value: `64 KiB`, expected a number, or a string in quotes",
+        ),
+        (
+            "[console]\nformat = text",
+            "2: console.format: invalid value: `text`, expected a number, or a string in quotes",
         ),
         ("[server]\nport =", "2: server.port: expected a number, or a string in quotes"),
         ("[server]\nbind = \"::", "2: server.bind: invalid basic string, expected `\"`"),
