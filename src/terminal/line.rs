@@ -26,8 +26,10 @@ pub(super) enum Outcome {
     Nothing,
     /// The line is complete.
     Entered,
-    /// The user wants no more.
+    /// Nothing follows: Ctrl-D.
     Ended,
+    /// The user wants no more: Ctrl-C.
+    Left,
     Clear,
     Suspend,
 }
@@ -61,10 +63,6 @@ impl Line {
         self.buffer.as_str().split_at(self.buffer.pos())
     }
 
-    pub(super) fn move_end(&mut self) {
-        let _moved = self.buffer.move_buffer_end();
-    }
-
     pub(super) fn press(&mut self, key: Key) -> Outcome {
         let (line, cuts) = (&mut self.buffer, &mut self.cuts);
         let changed = match key {
@@ -92,7 +90,7 @@ impl Line {
             Key::Transpose => line.transpose_chars(cuts),
             Key::Clear => return Outcome::Clear,
             Key::Suspend => return Outcome::Suspend,
-            Key::Interrupt => return Outcome::Ended,
+            Key::Interrupt => return Outcome::Left,
             Key::Enter => return Outcome::Entered,
         };
         if changed { Outcome::Edited } else { Outcome::Nothing }

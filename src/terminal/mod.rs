@@ -28,9 +28,17 @@ use std::{
     time::Duration,
 };
 
-use tokio::io::{AsyncRead, ReadBuf};
+use bytes::BytesMut;
+use rustix::process;
+use tokio::{
+    io::{AsyncRead, AsyncWriteExt, ReadBuf},
+    net::unix::{OwnedReadHalf, OwnedWriteHalf},
+    signal::unix::{Signal, SignalKind, signal},
+    task::JoinHandle,
+};
 
 use self::{editor::Editor, tty::Tty};
+use crate::blocking;
 
 /// How long a terminal that takes nothing may hold up the end.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -85,16 +93,24 @@ impl Terminal {
     /// Outside a tokio runtime.
     pub fn start(&mut self) -> io::Result<TerminalInput> {
         let (ours, theirs) = UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
         theirs.set_nonblocking(true)?;
-        let lines = tokio::net::UnixStream::from_std(theirs)?;
+        let (lines, nudge) = tokio::net::UnixStream::from_std(theirs)?.into_split();
         let ours = Arc::new(ours);
+        // Before the terminal is looked at, so that no change of place is missed.
+        let continued = signal(SignalKind::from_raw(process::Signal::CONT.as_raw()))?;
         self.editor.start(Arc::clone(&ours))?;
-        let input = TerminalInput { lines, editor: Arc::clone(&self.editor) };
+        let nudging = tokio::spawn(pass_on(continued, nudge));
+        let input = TerminalInput { lines, editor: Arc::clone(&self.editor), nudging };
         let editor = Arc::clone(&self.editor);
         let edit = move || {
+            let mut entered = BytesMut::new();
             // Input that fails has ended, too: there is no more to be had.
-            let _ = editor.edit(&ours);
+            let _ = editor.edit(&ours, &mut entered);
             editor.end(false);
+            // Nobody may want it any more.
+            let _ = blocking::write_all(&*ours, &entered);
+            editor.close();
         };
         thread::Builder::new().name("terminal".to_owned()).spawn(edit)?;
         Ok(input)
@@ -157,15 +173,23 @@ impl Write for TerminalPrinter {
     }
 }
 
+/// Passes on that the program was continued after a stop.
+async fn pass_on(mut continued: Signal, mut nudge: OwnedWriteHalf) {
+    while continued.recv().await.is_some() && nudge.write_all(b"\n").await.is_ok() {}
+}
+
 /// What is typed: lines that end in LF. Dropping it [ends](Terminal::ending) the editor.
 #[derive(Debug)]
 pub struct TerminalInput {
-    lines: tokio::net::UnixStream,
+    lines: OwnedReadHalf,
     editor: Arc<Editor>,
+    /// Has the other half of `lines`.
+    nudging: JoinHandle<()>,
 }
 
 impl Drop for TerminalInput {
     fn drop(&mut self) {
+        self.nudging.abort();
         end(&self.editor);
     }
 }
@@ -189,6 +213,7 @@ fn end(editor: &Arc<Editor>) {
     let ending = Arc::clone(editor);
     let end = move || {
         ending.end(true);
+        ending.close();
         // Nobody may be waiting any more.
         let _ = done.send(());
     };

@@ -9,6 +9,8 @@ use rustix::process::Signal;
 
 use crate::pty::{OnPty, PATIENCE, WINDOW};
 
+mod jobs;
+
 const UP: &str = "\x1b[A";
 const LEFT: &str = "\x1b[D";
 const CTRL_A: &str = "\x01";
@@ -229,7 +231,7 @@ fn stops_in_order_on_ctrl_c_and_leaves_the_line_on_the_screen() {
     let expected = format!(
         "> Server bound to IP : 127.0.0.1 and PORT : {port}\n\
          > New connection [{name}]\n\
-         {PROMPT} never sent\n\
+         {PROMPT} never sent^C\n\
          > Closing connection for client [{name}]...",
         port = server.port,
         name = peer.name,
@@ -279,7 +281,7 @@ fn leaves_a_half_typed_line_on_the_screen_when_the_server_is_terminated() {
     server.prompts("half typed");
     server.program.signal(Signal::TERM);
     assert_eq!(server.program.exit_status(), Some(0));
-    server.prompts("half typed");
+    server.prompts("half typed^C");
     server.program.cursor_comes_to(2, 0);
     assert!(server.program.is_as_it_was_found());
 }
@@ -418,7 +420,7 @@ fn leaves_the_terminal_as_it_was_found_when_the_server_goes_away() {
     };
     drop(hub);
     assert_eq!(program.exit_status(), Some(1));
-    let end = "> Enter string : half typed\n> Server closed the connection\n> Closing client...";
+    let end = "> Enter string : half typed^C\n> Server closed the connection\n> Closing client...";
     program.wait_for(|screen| screen.contains(end));
     // A sentence on stderr follows.
     program.cursor_comes_to(6, 0);
@@ -476,14 +478,21 @@ fn keeps_a_line_of_several_rows_whole_while_lines_arrive() {
 }
 
 #[test]
-fn shows_the_end_of_a_line_that_is_longer_than_the_window() {
+fn shows_what_is_around_the_cursor_of_a_line_that_is_longer_than_the_window() {
     let mut client = HubClient::start("xterm-256color", (5, 20));
     let line = "0123456789".repeat(30);
     client.program.press(&line);
     client.program.wait_for(|screen| screen.ends_with("6789"));
     client.hub.send("seen\n");
     client.program.wait_for(|screen| screen.starts_with("nees\n") && screen.ends_with("6789"));
-    client.program.press("!\r");
-    assert_eq!(client.hub.line(), line + "!");
-    client.program.wait_for(|screen| screen.ends_with("!\n\n> Enter string :"));
+    client.program.press(CTRL_A);
+    client.program.wait_for(|screen| screen.contains("\n> Enter string : 012\n3456789"));
+    client.program.press("!");
+    client.program.wait_for(|screen| screen.contains("\n> Enter string : !01\n23456789"));
+    client.program.press("\r");
+    assert_eq!(client.hub.line(), format!("!{line}"));
+    client.program.wait_for(|screen| screen.ends_with("789\n\n> Enter string :"));
+    // It was written once and in full.
+    let bytes = String::from_utf8(client.program.bytes()).unwrap();
+    assert!(bytes.contains(&format!("> Enter string : !{line}")));
 }
