@@ -34,6 +34,7 @@ use tokio::{
     io::{AsyncRead, AsyncWriteExt, ReadBuf},
     net::unix::{OwnedReadHalf, OwnedWriteHalf},
     signal::unix::{Signal, SignalKind, signal},
+    sync::Notify,
     task::JoinHandle,
 };
 
@@ -47,6 +48,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Terminal {
     editor: Arc<Editor>,
+    /// Notified when the user wants no more.
+    left: Arc<Notify>,
 }
 
 impl Terminal {
@@ -64,7 +67,7 @@ impl Terminal {
         }
         let dumb = env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
         let editor = Arc::new(Editor::new(Tty::open()?, prompt, dumb));
-        Ok(Some(Self { editor }))
+        Ok(Some(Self { editor, left: Arc::default() }))
     }
 
     /// Where what arrives is to be written. Whole lines go above the prompt; before the start and
@@ -102,18 +105,30 @@ impl Terminal {
         self.editor.start(Arc::clone(&ours))?;
         let nudging = tokio::spawn(pass_on(continued, nudge));
         let input = TerminalInput { lines, editor: Arc::clone(&self.editor), nudging };
-        let editor = Arc::clone(&self.editor);
+        let (editor, left) = (Arc::clone(&self.editor), Arc::clone(&self.left));
         let edit = move || {
             let mut entered = BytesMut::new();
             // Input that fails has ended, too: there is no more to be had.
-            let _ = editor.edit(&ours, &mut entered);
+            let wants_no_more = editor.edit(&ours, &mut entered).unwrap_or(true);
             editor.end(false);
-            // Nobody may want it any more.
+            if wants_no_more {
+                left.notify_one();
+            }
+            // This waits until it is taken, and fails if nobody wants it any more.
             let _ = blocking::write_all(&*ours, &entered);
             editor.close();
         };
         thread::Builder::new().name("terminal".to_owned()).spawn(edit)?;
         Ok(input)
+    }
+
+    /// Ready when the user has pressed Ctrl-C, or the terminal has hung up. The stream of what was
+    /// typed ends then, too, but whoever is not reading it does not learn of that.
+    ///
+    /// One future at a time is told.
+    pub fn left(&self) -> impl Future<Output = ()> + Send + use<> {
+        let left = Arc::clone(&self.left);
+        async move { left.notified().await }
     }
 
     /// Ends the editor when called, for whoever does not have the terminal: before an exit that

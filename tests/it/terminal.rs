@@ -9,6 +9,7 @@ use rustix::process::Signal;
 
 use crate::pty::{OnPty, PATIENCE, WINDOW};
 
+mod ends;
 mod jobs;
 
 const UP: &str = "\x1b[A";
@@ -58,8 +59,13 @@ struct HubServer {
 
 impl HubServer {
     fn start(term: &str, window: (u16, u16)) -> Self {
+        Self::start_with(&[], term, window)
+    }
+
+    fn start_with(args: &[&str], term: &str, window: (u16, u16)) -> Self {
         let program = env!("CARGO_BIN_EXE_hub-server");
-        let program = OnPty::start(program, &["--bind", "127.0.0.1", "0"], term, window);
+        let args = [args, &["--bind", "127.0.0.1", "0"]].concat();
+        let program = OnPty::start(program, &args, term, window);
         let screen =
             program.wait_for(|screen| screen.contains("PORT : ") && screen.ends_with(PROMPT));
         let (_, rest) = screen.split_once("and PORT : ").unwrap();
