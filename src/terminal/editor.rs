@@ -16,10 +16,11 @@ use super::{
     keys::Keys,
     line::{Line, Outcome},
     screen::Screen,
-    tty::{Awaited, Happened, Tty, hand_on, in_foreground, put, read_keys, wait, window},
+    tty::{Awaited, CTRL_C, Happened, Tty, hand_on, in_foreground, put, read_keys, wait, window},
 };
 
-/// Lines that wait for somebody to take them, in bytes. With more the keys wait, too.
+/// Lines that wait for somebody to take them, in bytes: more than anybody types. With more, as of a
+/// paste, the keys wait in the terminal, Ctrl-C too; signals do not.
 const MAX_ENTERED: usize = 1024 * 1024;
 
 /// What is printed at once, in bytes; more is cut between lines. The keys have their turn in
@@ -120,9 +121,7 @@ impl Editor {
             state.phase = Phase::Background;
             return Ok(());
         }
-        if !state.dumb {
-            self.tty.take_over()?;
-        }
+        self.tty.take_over()?;
         state.phase = Phase::Editing;
         let mut out = b"\r".to_vec();
         state.prompt(&mut out);
@@ -178,6 +177,9 @@ impl Editor {
             return Ok(Then::Ended);
         }
         if state.dumb {
+            if typed.ends_with(&[CTRL_C]) {
+                return Ok(Then::Left);
+            }
             entered.extend_from_slice(typed);
             state.prompt(&mut out);
             put(&out)?;

@@ -66,7 +66,7 @@ impl Terminal {
             return Ok(None);
         }
         let dumb = env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
-        let editor = Arc::new(Editor::new(Tty::open()?, prompt, dumb));
+        let editor = Arc::new(Editor::new(Tty::open(dumb)?, prompt, dumb));
         Ok(Some(Self { editor, left: Arc::default() }))
     }
 

@@ -24,6 +24,12 @@ use crate::blocking;
 /// tell a job that has been running all the time.
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
 
+/// What Ctrl-C sends.
+pub(super) const CTRL_C: u8 = 3;
+
+/// What no key sends, to the kernel (termios(3), `_POSIX_VDISABLE`).
+const NO_KEY: u8 = 0;
+
 /// A terminal's window, where it does not tell.
 const WINDOW: Window = Window { columns: 80, rows: 24 };
 
@@ -32,21 +38,24 @@ const WINDOW: Window = Window { columns: 80, rows: 24 };
 pub(super) struct Tty {
     /// As it was found when it was last taken over.
     found: Mutex<Termios>,
+    /// The kernel edits the line.
+    dumb: bool,
 }
 
 impl Tty {
-    pub(super) fn open() -> io::Result<Self> {
-        Ok(Self { found: Mutex::new(tcgetattr(io::stdin())?) })
+    pub(super) fn open(dumb: bool) -> io::Result<Self> {
+        Ok(Self { found: Mutex::new(tcgetattr(io::stdin())?), dumb })
     }
 
-    /// Keys are to come one by one, unechoed, and to mean nothing to the kernel. In the background
-    /// this would stop the program.
+    /// Sets the modes that the editor wants. In the background this would stop the program.
     pub(super) fn take_over(&self) -> io::Result<()> {
         let modes = tcgetattr(io::stdin())?;
-        let ours = ours(&modes);
+        let ours = if self.dumb { by_lines(&modes) } else { by_keys(&modes) };
         // They may be ours still after a stop that the shell has not tidied up behind.
-        let changed =
-            modes.input_modes != ours.input_modes || modes.local_modes != ours.local_modes;
+        let end_of_line = SpecialCodeIndex::VEOL;
+        let changed = modes.input_modes != ours.input_modes
+            || modes.local_modes != ours.local_modes
+            || modes.special_codes[end_of_line] != ours.special_codes[end_of_line];
         if changed {
             *self.found() = modes;
         }
@@ -73,8 +82,16 @@ impl Tty {
     }
 }
 
-/// The modes that the editor wants, where these were found.
-fn ours(found: &Termios) -> Termios {
+/// Ctrl-C is to end a line as Enter does, so that it comes in its turn and not as a signal.
+fn by_lines(found: &Termios) -> Termios {
+    let mut modes = found.clone();
+    modes.special_codes[SpecialCodeIndex::VINTR] = NO_KEY;
+    modes.special_codes[SpecialCodeIndex::VEOL] = CTRL_C;
+    modes
+}
+
+/// Keys are to come one by one, unechoed, and to mean nothing to the kernel.
+fn by_keys(found: &Termios) -> Termios {
     let mut modes = found.clone();
     modes.input_modes -= InputModes::BRKINT
         | InputModes::ICRNL

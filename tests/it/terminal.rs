@@ -346,9 +346,20 @@ fn writes_no_control_codes_to_a_terminal_that_has_none() {
 #[test]
 fn stops_in_order_on_ctrl_c_at_a_terminal_without_control_codes() {
     let server = HubServer::start("dumb", WINDOW);
-    server.program.press(CTRL_C);
+    let mut peer = server.connect();
+    server.program.press(&["a line\nhalf typed", CTRL_C].concat());
     assert_eq!(server.program.exit_status(), Some(0));
+    assert_eq!([peer.line(), peer.line()], ["a line", ""]);
     assert!(server.program.is_as_it_was_found());
+
+    let client = HubClient::start("dumb", WINDOW);
+    client.program.press(&["half typed", CTRL_C].concat());
+    let program = client.let_go();
+    assert_eq!(program.exit_status(), Some(0));
+    program.wait_for(|screen| {
+        screen.ends_with("\n\n> Enter string : half typed^C\n> Closing client...")
+    });
+    assert!(program.is_as_it_was_found());
 }
 
 #[test]
