@@ -9,6 +9,9 @@
 //! external printer with `select`, which panics on descriptors from 1024 on; it opens descriptors
 //! for every line; an unfinished search blocks whoever prints; and nothing but a key ends it.
 //!
+//! In the background of a shell there is no editor: what arrives is printed, and nothing else is done
+//! to the terminal.
+//!
 //! With `TERM` dumb, empty or unset the kernel edits the line and no control code is written.
 
 mod editor;
@@ -135,7 +138,7 @@ impl Terminal {
     /// drops nothing.
     ///
     /// The end puts the terminal back as it was found. The stream of what is typed ends, a prompt
-    /// with nothing behind it is taken off, a half-typed line stays, and what is printed from then
+    /// with nothing behind it is taken off, a half-typed line stays with `^C` behind it, and what is printed from then
     /// on begins on a fresh row. Nothing happens if it has ended before. A terminal that takes
     /// nothing is left alone after a second.
     pub fn ending(&self) -> impl FnOnce() + Send + use<> {
