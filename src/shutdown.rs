@@ -1,21 +1,31 @@
-//! When to stop: at SIGINT or SIGTERM in order, at the second of them at once.
+//! When to stop: at SIGINT, SIGTERM or SIGHUP in order, at a second SIGINT or SIGTERM at once.
 
 use std::{
-    future::Future,
+    fs,
+    future::{Future, pending},
     io::{self, Write},
     panic,
+    time::Duration,
 };
 
+use rustix::process::Signal;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::oneshot,
+    time::sleep,
 };
 
 use crate::terminal::Terminal;
 
-/// Ready at the first SIGINT or SIGTERM, which from now on do not end the program by themselves.
-/// The second ends it with status 1 wherever it is, and leaves the terminal as it was found. Must
-/// be called within an Actix system.
+/// How long a program may take to notice the end of what was typed before Ctrl-C. It does not notice
+/// while it waits for a peer.
+const NOTICING: Duration = Duration::from_secs(1);
+
+/// Ready at the first SIGINT, SIGTERM or SIGHUP, which from now on do not end the program by
+/// themselves, and a second after Ctrl-C at the terminal. The next SIGINT or SIGTERM ends it with
+/// status 1 wherever it is, and leaves the terminal as it was found; SIGHUP does not, because it
+/// comes from the shell and from the kernel both. It stays ignored if it was, as by nohup. Must be
+/// called within an Actix system.
 ///
 /// # Errors
 ///
@@ -23,7 +33,10 @@ use crate::terminal::Terminal;
 pub fn stop_signals(terminal: Option<&Terminal>) -> io::Result<impl Future<Output = ()> + use<>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup =
+        if is_ignored(Signal::HUP) { None } else { Some(signal(SignalKind::hangup())?) };
     let end_editor = terminal.map(Terminal::ending);
+    let left = terminal.map(Terminal::left);
     let (stop, stopped) = oneshot::channel::<()>();
     actix_rt::spawn(async move {
         let mut next = async || {
@@ -32,7 +45,24 @@ pub fn stop_signals(terminal: Option<&Terminal>) -> io::Result<impl Future<Outpu
                 _ = terminate.recv() => {}
             }
         };
-        next().await;
+        let hung_up = async {
+            match &mut hangup {
+                Some(hangup) => drop(hangup.recv().await),
+                None => pending().await,
+            }
+        };
+        let unnoticed = async {
+            match left {
+                Some(left) => left.await,
+                None => pending().await,
+            }
+            sleep(NOTICING).await;
+        };
+        tokio::select! {
+            () = next() => {}
+            () = hung_up => {}
+            () = unnoticed => {}
+        }
         drop(stop);
         next().await;
         if let Some(end_editor) = end_editor {
@@ -44,6 +74,17 @@ pub fn stop_signals(terminal: Option<&Terminal>) -> io::Result<impl Future<Outpu
         // Fails when the sender is dropped: that is the signal.
         let _ = stopped.await;
     })
+}
+
+/// Whether the program was started with this signal ignored (proc(5), `SigIgn`). Said to be so where
+/// the system does not tell: then it does what it would have done.
+fn is_ignored(signal: Signal) -> bool {
+    let ignored = || {
+        let status = fs::read_to_string("/proc/self/status").ok()?;
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+        u64::from_str_radix(mask.trim(), 16).ok()
+    };
+    ignored().is_none_or(|mask| mask >> (signal.as_raw() - 1) & 1 == 1)
 }
 
 /// Has a panic reported in one line, without a backtrace. One client may be lost by it; that the

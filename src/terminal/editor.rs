@@ -1,7 +1,7 @@
 //! The editor: the state that the keys and the arriving text take turns at.
 
 use std::{
-    io::{self, Write},
+    io,
     net::Shutdown,
     os::unix::net::UnixStream,
     sync::{
@@ -10,22 +10,50 @@ use std::{
     },
 };
 
+use bytes::BytesMut;
+
 use super::{
     keys::Keys,
     line::{Line, Outcome},
     screen::Screen,
-    tty::{Tty, put, read_keys, wait_for_keys, window},
+    tty::{Awaited, CTRL_C, Happened, Tty, hand_on, in_foreground, put, read_keys, wait, window},
 };
+
+/// Lines that wait for somebody to take them, in bytes: more than anybody types. With more, as of a
+/// paste, the keys wait in the terminal, Ctrl-C too; signals do not.
+const MAX_ENTERED: usize = 1024 * 1024;
 
 /// What is printed at once, in bytes; more is cut between lines. The keys have their turn in
 /// between, and on a slow connection this much can take a while.
 const TURN: usize = 16 * 1024;
 
+/// Stands behind a line that was never entered, as in a shell, whatever has ended it.
+const UNSENT: &str = "^C";
+
+/// Stands behind a line that is kept until the program is in the foreground again.
+const SUSPENDED: &str = "^Z";
+
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Phase {
     Opened,
+    /// In the foreground: keys are read, and a prompt stands.
     Editing,
+    /// The terminal is the shell's, or another job's: it is only printed to.
+    Background,
     Ended,
+}
+
+/// What the keys have come to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Then {
+    /// More keys.
+    More,
+    /// The program is no longer in the foreground.
+    Suspended,
+    /// Nothing follows; what has been entered counts.
+    Ended,
+    /// The user wants no more.
+    Left,
 }
 
 #[derive(Debug)]
@@ -81,44 +109,81 @@ impl Editor {
         if state.phase != Phase::Opened {
             return Err(io::Error::other("the line editor has been started before"));
         }
-        if !state.dumb {
-            self.tty.take_over()?;
-        }
         *self.lines.lock().unwrap_or_else(PoisonError::into_inner) = Some(lines);
+        self.take_place(&mut state)
+    }
+
+    /// Takes the terminal over and shows the prompt, or does neither in the background.
+    fn take_place(&self, state: &mut State) -> io::Result<()> {
+        // Others have been writing: whatever stood there is not where it was.
+        state.screen = Screen::default();
+        if !in_foreground() {
+            state.phase = Phase::Background;
+            return Ok(());
+        }
+        self.tty.take_over()?;
         state.phase = Phase::Editing;
-        let mut out = Vec::new();
+        let mut out = b"\r".to_vec();
         state.prompt(&mut out);
         put(&out)
     }
 
-    /// Reads keys, shows what they do, and hands on the lines.
-    pub(super) fn edit(&self, mut lines: &UnixStream) -> io::Result<()> {
-        let mut keys = Keys::default();
-        let mut buffer = [0; 4096];
-        while wait_for_keys(lines)? {
-            let Some(typed) = read_keys(&mut buffer)? else {
-                break;
-            };
-            let (entered, ended) = self.typed(typed, &mut keys)?;
-            lines.write_all(&entered)?;
-            if ended {
-                break;
-            }
+    /// The program may be in the foreground now, or no longer. Returns whether it is.
+    fn moved(&self) -> io::Result<bool> {
+        let mut state = self.state();
+        if state.phase != Phase::Ended {
+            self.take_place(&mut state)?;
         }
-        Ok(())
+        Ok(state.phase == Phase::Editing)
     }
 
-    /// Shows what has been typed. Returns the lines that it completes, and whether that was all.
-    fn typed(&self, typed: &[u8], keys: &mut Keys) -> io::Result<(Vec<u8>, bool)> {
-        let (mut out, mut entered) = (Vec::new(), Vec::new());
+    /// Reads keys, shows what they do, and hands on the lines until there are no more, or until
+    /// nobody wants them. Returns whether the user wants no more; what has not been handed on is
+    /// left in `entered`.
+    pub(super) fn edit(&self, lines: &UnixStream, entered: &mut BytesMut) -> io::Result<bool> {
+        let mut keys = Keys::default();
+        let mut buffer = [0; 4096];
+        let mut editing = self.is_editing();
+        loop {
+            let awaited = Awaited {
+                keys: editing && entered.len() < MAX_ENTERED,
+                room: !entered.is_empty(),
+                foreground: !editing,
+            };
+            match wait(awaited, lines)? {
+                Happened::Moved => editing = self.moved()?,
+                Happened::Room => hand_on(lines, entered)?,
+                Happened::Keys => {
+                    let Some(typed) = read_keys(&mut buffer)? else {
+                        return Ok(true);
+                    };
+                    match self.typed(typed, &mut keys, entered)? {
+                        Then::More => {}
+                        Then::Suspended => editing = false,
+                        then => return Ok(then == Then::Left),
+                    }
+                }
+                Happened::HungUp => return Ok(true),
+                Happened::Unwanted => return Ok(false),
+            }
+        }
+    }
+
+    /// Shows what has been typed, and adds the lines that it completes to `entered`.
+    fn typed(&self, typed: &[u8], keys: &mut Keys, entered: &mut BytesMut) -> io::Result<Then> {
+        let mut out = Vec::new();
         let mut state = self.state();
         if state.phase != Phase::Editing {
-            return Ok((entered, true));
+            return Ok(Then::Ended);
         }
         if state.dumb {
+            if typed.ends_with(&[CTRL_C]) {
+                return Ok(Then::Left);
+            }
+            entered.extend_from_slice(typed);
             state.prompt(&mut out);
             put(&out)?;
-            return Ok((typed.to_vec(), false));
+            return Ok(Then::More);
         }
         for key in typed.iter().filter_map(|byte| keys.push(*byte)) {
             match state.line.press(key) {
@@ -128,24 +193,25 @@ impl Editor {
                     out.extend_from_slice(b"\x1b[H\x1b[2J");
                 }
                 Outcome::Entered => {
-                    state.leave(&mut out);
+                    state.leave("", &mut out);
                     entered.extend_from_slice(state.line.take().as_bytes());
-                    entered.push(b'\n');
+                    entered.extend_from_slice(b"\n");
                 }
+                // Keys behind it are lost, as most are that the kernel takes for its own.
                 Outcome::Suspend => {
-                    state.leave(&mut out);
-                    put(&std::mem::take(&mut out))?;
-                    self.tty.suspend()?;
-                }
-                Outcome::Ended => {
+                    state.leave(SUSPENDED, &mut out);
                     put(&out)?;
-                    return Ok((entered, true));
+                    state.phase = Phase::Background;
+                    self.tty.suspend()?;
+                    return Ok(Then::Suspended);
                 }
+                Outcome::Ended => return put(&out).map(|()| Then::Ended),
+                Outcome::Left => return put(&out).map(|()| Then::Left),
             }
         }
         state.prompt(&mut out);
         put(&out)?;
-        Ok((entered, false))
+        Ok(Then::More)
     }
 
     /// Prints whole lines above the prompt.
@@ -177,10 +243,10 @@ impl Editor {
         let mut state = self.state();
         if state.phase == Phase::Editing {
             let mut out = Vec::new();
-            if tidy && state.line.is_empty() {
-                state.make_way(&mut out);
-            } else {
-                state.leave(&mut out);
+            match state.line.is_empty() {
+                true if tidy => state.make_way(&mut out),
+                true => state.leave("", &mut out),
+                false => state.leave(UNSENT, &mut out),
             }
             // A terminal that has hung up needs no tidying.
             let _ = put(&out);
@@ -188,7 +254,10 @@ impl Editor {
         }
         state.phase = Phase::Ended;
         self.ended.store(true, Ordering::Release);
-        drop(state);
+    }
+
+    /// Ends the stream of what is typed.
+    pub(super) fn close(&self) {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner).take();
         // It fails when the other end is gone, which is all that is wanted.
         let _ = lines.map(|lines| lines.shutdown(Shutdown::Both));
@@ -224,14 +293,14 @@ impl State {
         }
     }
 
-    /// Leaves the prompt and the line on the screen and goes to a fresh row.
-    fn leave(&mut self, out: &mut Vec<u8>) {
+    /// Leaves the prompt and the line on the screen, with `mark` behind it, and goes to a fresh row.
+    fn leave(&mut self, mark: &str, out: &mut Vec<u8>) {
         if self.dumb {
             out.push(b'\n');
         } else {
-            self.line.move_end();
-            self.prompt(out);
-            self.screen.leave(window(), out);
+            let (before, after) = self.line.around_cursor();
+            let line = [before, after, mark].concat();
+            self.screen.leave(window(), self.prompt, &line, out);
         }
     }
 }

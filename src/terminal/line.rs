@@ -1,6 +1,6 @@
 //! The line being edited, and those before it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use rustyline::{
     At, Movement, Word,
@@ -26,8 +26,10 @@ pub(super) enum Outcome {
     Nothing,
     /// The line is complete.
     Entered,
-    /// The user wants no more.
+    /// Nothing follows: Ctrl-D.
     Ended,
+    /// The user wants no more: Ctrl-C.
+    Left,
     Clear,
     Suspend,
 }
@@ -38,8 +40,10 @@ pub(super) struct Line {
     buffer: LineBuffer,
     cuts: Cuts,
     history: VecDeque<String>,
-    /// The line of the history that is shown, and what had been typed instead.
-    recalled: Option<(usize, String)>,
+    /// The place in the history of the line that is shown; behind the last is the new one's.
+    place: usize,
+    /// What has become of lines of the history, and of the new one, until one is entered.
+    changed: BTreeMap<usize, String>,
 }
 
 impl Line {
@@ -48,7 +52,8 @@ impl Line {
             buffer: LineBuffer::with_capacity(MAX_LINE),
             cuts: Cuts::default(),
             history: VecDeque::new(),
-            recalled: None,
+            place: 0,
+            changed: BTreeMap::new(),
         }
     }
 
@@ -61,12 +66,9 @@ impl Line {
         self.buffer.as_str().split_at(self.buffer.pos())
     }
 
-    pub(super) fn move_end(&mut self) {
-        let _moved = self.buffer.move_buffer_end();
-    }
-
     pub(super) fn press(&mut self, key: Key) -> Outcome {
         let (line, cuts) = (&mut self.buffer, &mut self.cuts);
+        cuts.adding = std::mem::take(&mut cuts.added);
         let changed = match key {
             Key::Char(c) => line.insert(c, 1, cuts).is_some(),
             Key::Left => line.move_backward(1),
@@ -92,7 +94,7 @@ impl Line {
             Key::Transpose => line.transpose_chars(cuts),
             Key::Clear => return Outcome::Clear,
             Key::Suspend => return Outcome::Suspend,
-            Key::Interrupt => return Outcome::Ended,
+            Key::Interrupt => return Outcome::Left,
             Key::Enter => return Outcome::Entered,
         };
         if changed { Outcome::Edited } else { Outcome::Nothing }
@@ -102,7 +104,7 @@ impl Line {
     pub(super) fn take(&mut self) -> String {
         let line = self.buffer.as_str().to_owned();
         self.replace("");
-        self.recalled = None;
+        self.changed.clear();
         let repeated = self.history.back() == Some(&line);
         if !line.is_empty() && line.len() <= MAX_RECALLED && !repeated {
             self.history.push_back(line.clone());
@@ -110,21 +112,26 @@ impl Line {
                 self.history.pop_front();
             }
         }
+        self.place = self.history.len();
         line
     }
 
-    /// Shows the line before or after the one of the history that is shown.
+    /// Shows the line before or after the one that is shown, as it was left.
     fn recall(&mut self, older: bool) -> bool {
-        let (at, draft) = match self.recalled.take() {
-            Some(recalled) => recalled,
-            None => (self.history.len(), self.buffer.as_str().to_owned()),
-        };
-        let at = if older { at.saturating_sub(1) } else { (at + 1).min(self.history.len()) };
-        let line = self.history.get(at).unwrap_or(&draft).clone();
-        self.replace(&line);
-        if at < self.history.len() {
-            self.recalled = Some((at, draft));
+        let last = self.history.len();
+        let place = if older { self.place.saturating_sub(1) } else { (self.place + 1).min(last) };
+        if place == self.place {
+            return false;
         }
+        let line = self.buffer.as_str();
+        // One that cannot be called back is kept only where it was typed.
+        if self.place == last || line.len() <= MAX_RECALLED {
+            self.changed.insert(self.place, line.to_owned());
+        }
+        let line = self.changed.get(&place).or_else(|| self.history.get(place));
+        let line = line.cloned().unwrap_or_default();
+        self.place = place;
+        self.replace(&line);
         true
     }
 
@@ -138,6 +145,10 @@ impl Line {
 struct Cuts {
     last: String,
     cutting: bool,
+    /// The key before this one has cut, too: what it cuts is added.
+    adding: bool,
+    /// This key has cut.
+    added: bool,
 }
 
 impl DeleteListener for Cuts {
@@ -145,10 +156,14 @@ impl DeleteListener for Cuts {
         self.cutting = true;
     }
 
-    fn delete(&mut self, _: usize, text: &str, _: Direction) {
-        if self.cutting {
-            text.clone_into(&mut self.last);
+    fn delete(&mut self, _: usize, text: &str, direction: Direction) {
+        match direction {
+            _ if !self.cutting => return,
+            _ if !self.adding => text.clone_into(&mut self.last),
+            Direction::Forward => self.last.push_str(text),
+            Direction::Backward => self.last.insert_str(0, text),
         }
+        self.added = true;
     }
 
     fn stop_killing(&mut self) {
@@ -173,4 +188,60 @@ impl ChangeListener for Unheard {
     fn insert_char(&mut self, _: usize, _: char) {}
     fn insert_str(&mut self, _: usize, _: &str) {}
     fn replace(&mut self, _: usize, _: &str, _: &str) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Line;
+    use crate::terminal::keys::Key;
+
+    fn line(typed: &str) -> Line {
+        let mut line = Line::new();
+        type_in(&mut line, typed);
+        line
+    }
+
+    fn type_in(line: &mut Line, typed: &str) {
+        for c in typed.chars() {
+            line.press(Key::Char(c));
+        }
+    }
+
+    #[test]
+    fn puts_back_all_that_was_cut_in_a_row() {
+        let mut line = line("one two three four");
+        line.press(Key::WordLeft);
+        for cut in [Key::KillBlankWordBack, Key::KillToEnd, Key::KillBlankWordBack] {
+            line.press(cut);
+        }
+        line.press(Key::Yank);
+        assert_eq!(line.around_cursor(), ("one two three four", ""));
+        line.press(Key::KillBlankWordBack);
+        line.press(Key::Home);
+        line.press(Key::Yank);
+        assert_eq!(line.around_cursor(), ("four", "one two three "));
+    }
+
+    #[test]
+    fn keeps_what_has_become_of_earlier_lines_until_one_is_entered() {
+        let mut line = line("first");
+        line.take();
+        type_in(&mut line, "second");
+        line.take();
+        type_in(&mut line, "dr");
+        let mut comes_to = |keys: &[Key], text: &str| {
+            for key in keys {
+                line.press(*key);
+            }
+            assert_eq!(line.around_cursor(), (text, ""));
+        };
+        comes_to(&[Key::Older, Key::Char('!')], "second!");
+        comes_to(&[Key::Older, Key::Older], "first");
+        comes_to(&[Key::Newer], "second!");
+        comes_to(&[Key::Newer, Key::Newer], "dr");
+        line.take();
+        line.press(Key::Older);
+        line.press(Key::Older);
+        assert_eq!(line.around_cursor(), ("second", ""));
+    }
 }

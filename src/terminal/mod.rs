@@ -9,6 +9,9 @@
 //! external printer with `select`, which panics on descriptors from 1024 on; it opens descriptors
 //! for every line; an unfinished search blocks whoever prints; and nothing but a key ends it.
 //!
+//! In the background of a shell there is no editor: what arrives is printed, and nothing else is done
+//! to the terminal.
+//!
 //! With `TERM` dumb, empty or unset the kernel edits the line and no control code is written.
 
 mod editor;
@@ -28,9 +31,18 @@ use std::{
     time::Duration,
 };
 
-use tokio::io::{AsyncRead, ReadBuf};
+use bytes::BytesMut;
+use rustix::process;
+use tokio::{
+    io::{AsyncRead, AsyncWriteExt, ReadBuf},
+    net::unix::{OwnedReadHalf, OwnedWriteHalf},
+    signal::unix::{Signal, SignalKind, signal},
+    sync::Notify,
+    task::JoinHandle,
+};
 
 use self::{editor::Editor, tty::Tty};
+use crate::blocking;
 
 /// How long a terminal that takes nothing may hold up the end.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -39,6 +51,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Terminal {
     editor: Arc<Editor>,
+    /// Notified when the user wants no more.
+    left: Arc<Notify>,
 }
 
 impl Terminal {
@@ -55,8 +69,8 @@ impl Terminal {
             return Ok(None);
         }
         let dumb = env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
-        let editor = Arc::new(Editor::new(Tty::open()?, prompt, dumb));
-        Ok(Some(Self { editor }))
+        let editor = Arc::new(Editor::new(Tty::open(dumb)?, prompt, dumb));
+        Ok(Some(Self { editor, left: Arc::default() }))
     }
 
     /// Where what arrives is to be written. Whole lines go above the prompt; before the start and
@@ -85,26 +99,46 @@ impl Terminal {
     /// Outside a tokio runtime.
     pub fn start(&mut self) -> io::Result<TerminalInput> {
         let (ours, theirs) = UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
         theirs.set_nonblocking(true)?;
-        let lines = tokio::net::UnixStream::from_std(theirs)?;
+        let (lines, nudge) = tokio::net::UnixStream::from_std(theirs)?.into_split();
         let ours = Arc::new(ours);
+        // Before the terminal is looked at, so that no change of place is missed.
+        let continued = signal(SignalKind::from_raw(process::Signal::CONT.as_raw()))?;
         self.editor.start(Arc::clone(&ours))?;
-        let input = TerminalInput { lines, editor: Arc::clone(&self.editor) };
-        let editor = Arc::clone(&self.editor);
+        let nudging = tokio::spawn(pass_on(continued, nudge));
+        let input = TerminalInput { lines, editor: Arc::clone(&self.editor), nudging };
+        let (editor, left) = (Arc::clone(&self.editor), Arc::clone(&self.left));
         let edit = move || {
+            let mut entered = BytesMut::new();
             // Input that fails has ended, too: there is no more to be had.
-            let _ = editor.edit(&ours);
+            let wants_no_more = editor.edit(&ours, &mut entered).unwrap_or(true);
             editor.end(false);
+            if wants_no_more {
+                left.notify_one();
+            }
+            // This waits until it is taken, and fails if nobody wants it any more.
+            let _ = blocking::write_all(&*ours, &entered);
+            editor.close();
         };
         thread::Builder::new().name("terminal".to_owned()).spawn(edit)?;
         Ok(input)
+    }
+
+    /// Ready when the user has pressed Ctrl-C, or the terminal has hung up. The stream of what was
+    /// typed ends then, too, but whoever is not reading it does not learn of that.
+    ///
+    /// One future at a time is told.
+    pub fn left(&self) -> impl Future<Output = ()> + Send + use<> {
+        let left = Arc::clone(&self.left);
+        async move { left.notified().await }
     }
 
     /// Ends the editor when called, for whoever does not have the terminal: before an exit that
     /// drops nothing.
     ///
     /// The end puts the terminal back as it was found. The stream of what is typed ends, a prompt
-    /// with nothing behind it is taken off, a half-typed line stays, and what is printed from then
+    /// with nothing behind it is taken off, a half-typed line stays with `^C` behind it, and what is printed from then
     /// on begins on a fresh row. Nothing happens if it has ended before. A terminal that takes
     /// nothing is left alone after a second.
     pub fn ending(&self) -> impl FnOnce() + Send + use<> {
@@ -157,15 +191,23 @@ impl Write for TerminalPrinter {
     }
 }
 
+/// Passes on that the program was continued after a stop.
+async fn pass_on(mut continued: Signal, mut nudge: OwnedWriteHalf) {
+    while continued.recv().await.is_some() && nudge.write_all(b"\n").await.is_ok() {}
+}
+
 /// What is typed: lines that end in LF. Dropping it [ends](Terminal::ending) the editor.
 #[derive(Debug)]
 pub struct TerminalInput {
-    lines: tokio::net::UnixStream,
+    lines: OwnedReadHalf,
     editor: Arc<Editor>,
+    /// Has the other half of `lines`.
+    nudging: JoinHandle<()>,
 }
 
 impl Drop for TerminalInput {
     fn drop(&mut self) {
+        self.nudging.abort();
         end(&self.editor);
     }
 }
@@ -189,6 +231,7 @@ fn end(editor: &Arc<Editor>) {
     let ending = Arc::clone(editor);
     let end = move || {
         ending.end(true);
+        ending.close();
         // Nobody may be waiting any more.
         let _ = done.send(());
     };

@@ -38,7 +38,10 @@ impl Screen {
         out: &mut Vec<u8>,
     ) {
         let (before, after) = without_tabs(prompt, before, after);
-        let next = Self::fitted(window, prompt, &before, &after);
+        self.become_next(window, Self::fitted(window, prompt, &before, &after), out);
+    }
+
+    fn become_next(&mut self, window: Window, next: Self, out: &mut Vec<u8>) {
         match next.before.strip_prefix(&self.before) {
             // Typing at the end of the line: the common case, and one where nothing moves.
             Some(typed) if self.extended_by(typed, &next) => {
@@ -58,13 +61,17 @@ impl Screen {
         if !self.before.is_empty() || !self.after.is_empty() {
             // Its rows may have been wrapped anew since it was drawn.
             up(end(window, &self.before).0, out);
-            out.extend_from_slice(b"\x1b[J");
+            // The space is for tmux: erasing from the very first cell would put all of it into the
+            // scrollback.
+            out.extend_from_slice(b" \x1b[J\r");
         }
         *self = Self::default();
     }
 
-    /// Leaves it on the screen and goes to a fresh row. The cursor must be at the end of it.
-    pub(super) fn leave(&mut self, window: Window, out: &mut Vec<u8>) {
+    /// Leaves the prompt and the line on the screen, in full, and goes to a fresh row.
+    pub(super) fn leave(&mut self, window: Window, prompt: &str, line: &str, out: &mut Vec<u8>) {
+        let (line, after) = without_tabs(prompt, line, "");
+        self.become_next(window, Self { before: [prompt, &line].concat(), after }, out);
         // A line that fills its last row has brought the cursor to a fresh one already.
         if end(window, &self.before).1 > 0 {
             out.push(b'\n');
@@ -72,24 +79,22 @@ impl Screen {
         *self = Self::default();
     }
 
-    /// A line longer than the window shows its last rows before the cursor: what has been
-    /// scrolled out of the window cannot be taken off again.
+    /// A line longer than the window shows what is around the cursor: what has been scrolled out
+    /// of the window cannot be taken off again.
     fn fitted(window: Window, prompt: &str, before: &str, after: &str) -> Self {
-        let whole = Self { before: [prompt, before].concat(), after: after.to_owned() };
         let cells = window.rows * window.columns;
         let surely_too_long = before.len() + after.len() > cells * MAX_CHARACTER;
         if !surely_too_long && end(window, &[prompt, before, after].concat()).0 < window.rows {
-            return whole;
+            return Self { before: [prompt, before].concat(), after: after.to_owned() };
         }
         // A column less than there are: a wide character may not fit into the last one.
-        let mut room = (window.rows - 1) * (window.columns - 1);
-        let fitting = before.grapheme_indices(true).rev().take_while(|(_, grapheme)| {
-            let fits = room >= grapheme.width();
-            room = room.saturating_sub(grapheme.width());
-            fits
-        });
-        let start = fitting.last().map_or(before.len(), |(at, _)| at);
-        Self { before: before.get(start..).unwrap_or_default().to_owned(), after: String::new() }
+        let room = (window.rows - 1) * (window.columns - 1);
+        let before = [prompt.trim_start_matches('\n'), before].concat();
+        let reserved = first(after, room / 2).width();
+        let start = start_of_last(&before, room - reserved);
+        let before = before.get(start..).unwrap_or_default();
+        let after = first(after, room.saturating_sub(before.width()));
+        Self { before: before.to_owned(), after: after.to_owned() }
     }
 
     fn extended_by(&self, typed: &str, next: &Self) -> bool {
@@ -111,6 +116,28 @@ impl Screen {
             }
         }
     }
+}
+
+/// As much of the beginning of `text` as so many cells hold.
+fn first(text: &str, mut cells: usize) -> &str {
+    let fitting =
+        text.grapheme_indices(true).take_while(|(_, grapheme)| fits(grapheme, &mut cells));
+    let end = fitting.last().map_or(0, |(at, grapheme)| at + grapheme.len());
+    text.get(..end).unwrap_or_default()
+}
+
+/// Where the end of `text` begins that so many cells hold.
+fn start_of_last(text: &str, mut cells: usize) -> usize {
+    let graphemes = text.grapheme_indices(true).rev();
+    let fitting = graphemes.take_while(|(_, grapheme)| fits(grapheme, &mut cells));
+    fitting.last().map_or(text.len(), |(at, _)| at)
+}
+
+/// Whether so many cells hold this, too; there are fewer then.
+fn fits(grapheme: &str, cells: &mut usize) -> bool {
+    let left = cells.checked_sub(grapheme.width());
+    *cells = left.unwrap_or_default();
+    left.is_some()
 }
 
 /// The row and the column in which the cursor is after `text`, which begins in the first column.
@@ -255,9 +282,9 @@ mod tests {
                         }
                     }
                     Happens::Entered => {
-                        line.move_end();
-                        screen.show(window, prompt, line.around_cursor(), &mut out);
-                        screen.leave(window, &mut out);
+                        let (before, after) = line.around_cursor();
+                        let whole = [before, after].concat();
+                        screen.leave(window, prompt, &whole, &mut out);
                         transcript += prompt;
                         transcript += &without_tabs(prompt, &line.take(), "").0;
                         transcript.push('\n');
@@ -297,5 +324,64 @@ mod tests {
                 prop_assert_eq!(found, (row.into(), column), "the cursor in:\n{}", expected);
             }
         }
+
+        /// No row of a prompt is left behind, and none of an entered line is missing.
+        #[test]
+        fn leaves_every_line_whole_in_a_window_too_small_for_it(
+            happenings in prop::collection::vec(happens(), 1..40),
+            columns in 2_u16..12,
+            rows in 2_u16..5,
+            prompt in prop::sample::select(vec!["> p : ", "\n> p : ", "0123456789ab"]),
+        ) {
+            let window = Window { columns: columns.into(), rows: rows.into() };
+            let (mut line, mut screen) = (Line::new(), Screen::default());
+            let (mut out, mut transcript) = (Vec::new(), String::new());
+            for happening in happenings {
+                match happening {
+                    Happens::Pressed(keys) => for key in keys {
+                        line.press(key);
+                    },
+                    Happens::Entered => {
+                        let (before, after) = line.around_cursor();
+                        let whole = [before, after].concat();
+                        screen.leave(window, prompt, &whole, &mut out);
+                        transcript += &format!("{prompt}{}\n", without_tabs(prompt, &line.take(), "").0);
+                    }
+                    Happens::Arrived(lines) => {
+                        screen.erase(window, &mut out);
+                        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+                        out.extend_from_slice(text.as_bytes());
+                        transcript += &text;
+                    }
+                }
+                screen.show(window, prompt, line.around_cursor(), &mut out);
+            }
+            screen.erase(window, &mut out);
+            let scrolled = all_rows(rows, columns, &String::from_utf8(out).unwrap());
+            prop_assert_eq!(scrolled, all_rows(rows, columns, &transcript));
+        }
+    }
+
+    /// What has been scrolled out of the window, and what is in it.
+    fn all_rows(rows: u16, columns: u16, text: &str) -> String {
+        let size = (NonZeroU16::new(rows).unwrap(), NonZeroU16::new(columns).unwrap());
+        let mut terminal = vt100::Parser::new(size.0, size.1, 10_000);
+        terminal.process(text.replace('\n', "\r\n").as_bytes());
+        let mut all = Vec::new();
+        for above in (0..=terminal.screen().scrollback_len()).rev() {
+            terminal.screen_mut().set_scrollback(above);
+            all.push(terminal.screen().rows(0, columns).next().unwrap().trim_end().to_owned());
+        }
+        all.extend(rows_of(&terminal, columns).lines().skip(1).map(ToOwned::to_owned));
+        all.join("\n").trim_end().to_owned()
+    }
+
+    #[test]
+    fn erases_from_the_second_cell() {
+        let window = Window { columns: 20, rows: 5 };
+        let (mut screen, mut out) = (Screen::default(), Vec::new());
+        screen.show(window, "> ", ("a", ""), &mut out);
+        screen.erase(window, &mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), "> a\r \x1b[J\r");
     }
 }

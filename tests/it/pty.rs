@@ -2,6 +2,7 @@
 
 use std::{
     cell::Cell,
+    fs,
     io::{self, Read, Write},
     num::NonZeroU16,
     os::fd::AsFd,
@@ -150,7 +151,10 @@ impl OnPty {
 impl Drop for OnPty {
     fn drop(&mut self) {
         if !self.exited.get() {
-            let _ = kill_process(self.pid, Signal::KILL);
+            // A shell has jobs, which have the terminal, too.
+            for process in session(self.pid) {
+                let _ = kill_process(process, Signal::KILL);
+            }
         }
         // The reading thread ends when nobody has the terminal any more.
         self.pts = None;
@@ -158,6 +162,18 @@ impl Drop for OnPty {
             let _ = thread.join();
         }
     }
+}
+
+/// The processes of the session that this one leads.
+fn session(leader: Pid) -> Vec<Pid> {
+    let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        let stat = fs::read_to_string(entry.unwrap().path().join("stat")).ok()?;
+        // Behind the name are state, parent, process group and session (proc(5)).
+        let session = stat.rsplit_once(')')?.1.split_whitespace().nth(3)?.parse().ok()?;
+        let process = stat.split_once(' ')?.0.parse().ok()?;
+        (Pid::from_raw(session) == Some(leader)).then(|| Pid::from_raw(process)).flatten()
+    });
+    processes.collect()
 }
 
 fn read(mut pty: &Pty, seen: &(Mutex<Seen>, Condvar)) {

@@ -9,6 +9,11 @@ use rustix::process::Signal;
 
 use crate::pty::{OnPty, PATIENCE, WINDOW};
 
+mod dumb;
+mod ends;
+mod jobs;
+mod long_lines;
+
 const UP: &str = "\x1b[A";
 const LEFT: &str = "\x1b[D";
 const CTRL_A: &str = "\x01";
@@ -56,8 +61,13 @@ struct HubServer {
 
 impl HubServer {
     fn start(term: &str, window: (u16, u16)) -> Self {
+        Self::start_with(&[], term, window)
+    }
+
+    fn start_with(args: &[&str], term: &str, window: (u16, u16)) -> Self {
         let program = env!("CARGO_BIN_EXE_hub-server");
-        let program = OnPty::start(program, &["--bind", "127.0.0.1", "0"], term, window);
+        let args = [args, &["--bind", "127.0.0.1", "0"]].concat();
+        let program = OnPty::start(program, &args, term, window);
         let screen =
             program.wait_for(|screen| screen.contains("PORT : ") && screen.ends_with(PROMPT));
         let (_, rest) = screen.split_once("and PORT : ").unwrap();
@@ -129,28 +139,6 @@ fn keeps_a_half_typed_line_while_lines_arrive() {
     server.program.press("ped\r");
     assert_eq!(peer.line(), "half typed");
     server.prompts("");
-}
-
-#[test]
-fn keeps_the_prompt_whole_while_a_thousand_lines_arrive() {
-    let server = HubServer::start("xterm-256color", (1100, 60));
-    let mut peer = server.connect();
-    let typed = "more than fits on one row of this window";
-    server.program.press(typed);
-    server.program.press(&LEFT.repeat(7));
-    let lines: String = (0..1000).map(|n| format!("line {n}\n")).collect();
-    peer.send(&lines);
-    let mut expected = format!(
-        "> Server bound to IP : 127.0.0.1 and PORT : {}\n> New connection [{}]\n",
-        server.port, peer.name
-    );
-    for n in 0..1000 {
-        let line: String = format!("line {n}").chars().rev().collect();
-        expected += &format!("> [{}] Client message = {line}\n", peer.name);
-    }
-    let (first, second) = typed.split_at(60 - PROMPT.len() - 1);
-    server.program.shows(&format!("{expected}{PROMPT} {first}\n{second}"));
-    server.program.cursor_comes_to(1003, (second.len() - 7).try_into().unwrap());
 }
 
 #[test]
@@ -229,7 +217,7 @@ fn stops_in_order_on_ctrl_c_and_leaves_the_line_on_the_screen() {
     let expected = format!(
         "> Server bound to IP : 127.0.0.1 and PORT : {port}\n\
          > New connection [{name}]\n\
-         {PROMPT} never sent\n\
+         {PROMPT} never sent^C\n\
          > Closing connection for client [{name}]...",
         port = server.port,
         name = peer.name,
@@ -279,7 +267,7 @@ fn leaves_a_half_typed_line_on_the_screen_when_the_server_is_terminated() {
     server.prompts("half typed");
     server.program.signal(Signal::TERM);
     assert_eq!(server.program.exit_status(), Some(0));
-    server.prompts("half typed");
+    server.prompts("half typed^C");
     server.program.cursor_comes_to(2, 0);
     assert!(server.program.is_as_it_was_found());
 }
@@ -312,34 +300,6 @@ fn leaves_the_terminal_as_it_was_found_at_the_second_signal() {
     server.program.signal(Signal::TERM);
     assert_eq!(server.program.exit_status(), Some(1));
     drop(frozen);
-    assert!(server.program.is_as_it_was_found());
-}
-
-#[test]
-fn writes_no_control_codes_to_a_terminal_that_has_none() {
-    for term in ["dumb", ""] {
-        let server = HubServer::start(term, WINDOW);
-        let mut peer = server.connect();
-        // The kernel edits the line: this is its backspace.
-        server.program.press("helloo\x7f\n");
-        assert_eq!(peer.line(), "hello");
-        peer.send("taco cat\n");
-        let arrived = format!("> [{}] Client message = tac ocat\n{PROMPT}", peer.name);
-        server.program.wait_for(|screen| screen.ends_with(&arrived));
-        server.program.press(CTRL_D);
-        assert_eq!(server.program.exit_status(), Some(0));
-        let end = format!("{PROMPT}\n> Closing connection for client [{}]...", peer.name);
-        server.program.wait_for(|screen| screen.ends_with(&end));
-        assert!(server.program.is_as_it_was_found());
-        assert!(!server.program.bytes().contains(&0x1b));
-    }
-}
-
-#[test]
-fn stops_in_order_on_ctrl_c_at_a_terminal_without_control_codes() {
-    let server = HubServer::start("dumb", WINDOW);
-    server.program.press(CTRL_C);
-    assert_eq!(server.program.exit_status(), Some(0));
     assert!(server.program.is_as_it_was_found());
 }
 
@@ -418,7 +378,7 @@ fn leaves_the_terminal_as_it_was_found_when_the_server_goes_away() {
     };
     drop(hub);
     assert_eq!(program.exit_status(), Some(1));
-    let end = "> Enter string : half typed\n> Server closed the connection\n> Closing client...";
+    let end = "> Enter string : half typed^C\n> Server closed the connection\n> Closing client...";
     program.wait_for(|screen| screen.contains(end));
     // A sentence on stderr follows.
     program.cursor_comes_to(6, 0);
@@ -433,57 +393,4 @@ fn a_client_leaves_in_order_on_ctrl_c() {
     assert_eq!(program.exit_status(), Some(0));
     program.wait_for(|screen| screen.ends_with("\n\n> Enter string :\n> Closing client..."));
     assert!(program.is_as_it_was_found());
-}
-
-#[test]
-fn a_client_at_a_dumb_terminal_gets_its_prompt_again() {
-    let mut client = HubClient::start("dumb", WINDOW);
-    client.hub.send("taco cat\n");
-    client.program.wait_for(|screen| {
-        screen.ends_with("> Enter string :\n> Server response : tac ocat\n\n> Enter string :")
-    });
-    client.program.press("a line\nexit\n");
-    assert_eq!(client.hub.line(), "a line");
-    let program = client.let_go();
-    assert_eq!(program.exit_status(), Some(0));
-    program.wait_for(|screen| screen.ends_with("\n> Closing client..."));
-    assert!(!program.bytes().contains(&0x1b));
-}
-
-#[test]
-fn keeps_a_line_of_several_rows_whole_while_lines_arrive() {
-    let mut client = HubClient::start("xterm-256color", (20, 30));
-    // Two rows of thirteen and thirty columns, to the last one, with a wide character in it.
-    client.program.press("thirteen wide漢字ends in the last column ..");
-    client.program.wait_for(|screen| screen.ends_with(".."));
-    for word in ["one", "two", "three"] {
-        client.hub.send(&format!("{word}\n"));
-        let word: String = word.chars().rev().collect();
-        let expected = format!(
-            "> Server response : {word}\n\
-             \n\
-             > Enter string : thirteen wide\n\
-             漢字ends in the last column .."
-        );
-        client.program.wait_for(|screen| screen.ends_with(&expected));
-    }
-    client.program.press(&[CTRL_A, "x"].concat());
-    let expected = "\n\n> Enter string : xthirteen wid\ne漢字ends in the last column .\n.";
-    client.program.wait_for(|screen| screen.ends_with(expected));
-    client.program.press("\r");
-    assert_eq!(client.hub.line(), "xthirteen wide漢字ends in the last column ..");
-    client.program.wait_for(|screen| screen.ends_with("\n.\n\n> Enter string :"));
-}
-
-#[test]
-fn shows_the_end_of_a_line_that_is_longer_than_the_window() {
-    let mut client = HubClient::start("xterm-256color", (5, 20));
-    let line = "0123456789".repeat(30);
-    client.program.press(&line);
-    client.program.wait_for(|screen| screen.ends_with("6789"));
-    client.hub.send("seen\n");
-    client.program.wait_for(|screen| screen.starts_with("nees\n") && screen.ends_with("6789"));
-    client.program.press("!\r");
-    assert_eq!(client.hub.line(), line + "!");
-    client.program.wait_for(|screen| screen.ends_with("!\n\n> Enter string :"));
 }

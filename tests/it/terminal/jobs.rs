@@ -1,0 +1,176 @@
+//! Job control: the programs in the background and in the foreground of a shell.
+
+use std::net::{TcpListener, TcpStream};
+
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+
+use super::{CTRL_C, LEFT, PROMPT, Peer};
+use crate::pty::{OnPty, WINDOW};
+
+const CTRL_Z: &str = "\x1a";
+const SHELL_PROMPT: &str = "shell:";
+
+/// A shell that controls jobs, on a terminal.
+struct Shell(OnPty);
+
+impl Shell {
+    fn start() -> Self {
+        let shell = Self(OnPty::start("/bin/sh", &["-i"], "xterm-256color", WINDOW));
+        shell.0.wait_for(|screen| !screen.is_empty());
+        shell.enter("PS1=shell:");
+        shell.prompts();
+        shell
+    }
+
+    fn enter(&self, command: &str) {
+        self.0.press(&[command, "\r"].concat());
+    }
+
+    fn prompts(&self) {
+        self.0.last_row(SHELL_PROMPT);
+    }
+
+    /// Starts hub-server as a job. Returns its process and its port once it serves.
+    fn serve_in_the_background(&self) -> (Pid, u16) {
+        let server = env!("CARGO_BIN_EXE_hub-server");
+        self.enter(&format!("{server} --bind 127.0.0.1 0 & echo \"process\" $!"));
+        let screen = self.0.wait_for(|screen| {
+            number_behind("process ", screen).is_some()
+                && number_behind("PORT : ", screen).is_some()
+        });
+        let pid = number_behind("process ", &screen).unwrap().try_into().unwrap();
+        let port = number_behind("PORT : ", &screen).unwrap().try_into().unwrap();
+        (Pid::from_raw(pid).unwrap(), port)
+    }
+
+    fn serve_in_the_foreground(&self) -> (Pid, u16) {
+        let (pid, port) = self.serve_in_the_background();
+        self.enter("fg");
+        self.0.last_row(PROMPT);
+        (pid, port)
+    }
+
+    /// Waits until the job has ended, and the shell knows.
+    fn sees_the_end_of(&self, job: Pid) {
+        for round in 0..10_000 {
+            self.enter(&format!("wait; jobs; echo \"round\" {round}"));
+            self.0.wait_for(|screen| screen.contains(&format!("round {round}")));
+            if test_kill_process(job).is_err() {
+                return;
+            }
+        }
+        panic!("the job goes on");
+    }
+}
+
+/// The number at the end of a row.
+fn number_behind(words: &str, screen: &str) -> Option<u32> {
+    let (_, rest) = screen.split_once(words)?;
+    rest.lines().next()?.parse().ok()
+}
+
+fn connect(port: u16) -> Peer {
+    let mut peer = Peer::new(TcpStream::connect(("127.0.0.1", port)).unwrap());
+    assert!(peer.line().starts_with("220 linehub ready"));
+    peer
+}
+
+#[test]
+fn serves_in_the_background_without_a_prompt_until_it_is_brought_to_the_foreground() {
+    let shell = Shell::start();
+    let (_, port) = shell.serve_in_the_background();
+    let mut peer = connect(port);
+    peer.send("taco cat\n");
+    let screen = shell.0.wait_for(|screen| screen.contains("Client message = tac ocat"));
+    assert!(!screen.contains(PROMPT), "{screen}");
+    shell.enter("fg");
+    shell.0.last_row(PROMPT);
+    shell.0.press("hello\r");
+    assert_eq!(peer.line(), "hello");
+    shell.0.press(CTRL_C);
+    shell.prompts();
+}
+
+#[test]
+fn stops_in_order_in_the_background() {
+    let shell = Shell::start();
+    let (job, port) = shell.serve_in_the_background();
+    let mut peer = connect(port);
+    shell.enter("kill %1");
+    shell.0.wait_for(|screen| screen.contains("> Closing connection for client"));
+    assert_eq!(peer.line(), "");
+    shell.sees_the_end_of(job);
+}
+
+#[test]
+fn serves_on_in_the_background_after_ctrl_z_and_keeps_a_half_typed_line() {
+    let shell = Shell::start();
+    let (_, port) = shell.serve_in_the_foreground();
+    let mut peer = connect(port);
+    shell.0.press(&["helo", LEFT].concat());
+    shell.0.last_row(&format!("{PROMPT} helo"));
+    shell.0.press(CTRL_Z);
+    shell.prompts();
+    shell.enter("bg");
+    peer.send("taco cat\n");
+    shell.0.wait_for(|screen| screen.contains("Client message = tac ocat"));
+    shell.enter("fg");
+    shell.0.last_row(&format!("{PROMPT} helo"));
+    // The cursor is where it was.
+    shell.0.press("l\r");
+    assert_eq!(peer.line(), "hello");
+    shell.0.press(CTRL_C);
+    shell.prompts();
+}
+
+#[test]
+fn stops_in_order_when_it_is_terminated_after_ctrl_z() {
+    let shell = Shell::start();
+    let (job, port) = shell.serve_in_the_foreground();
+    let mut peer = connect(port);
+    shell.0.press(CTRL_Z);
+    shell.prompts();
+    // Some shells send the second signal by themselves.
+    shell.enter("kill %1; kill -CONT %1");
+    shell.0.wait_for(|screen| screen.contains("> Closing connection for client"));
+    assert_eq!(peer.line(), "");
+    shell.sees_the_end_of(job);
+}
+
+#[test]
+fn takes_the_terminal_back_after_a_stop_from_outside() {
+    for signal in [Signal::STOP, Signal::TSTP] {
+        let shell = Shell::start();
+        let (job, port) = shell.serve_in_the_foreground();
+        let mut peer = connect(port);
+        shell.0.press("half ty");
+        shell.0.last_row(&format!("{PROMPT} half ty"));
+        kill_process(job, signal).unwrap();
+        shell.prompts();
+        // The modes that most shells set themselves.
+        shell.0.press("stty sane; echo all \"sane\"\n");
+        shell.0.wait_for(|screen| screen.ends_with(&format!("all sane\n{SHELL_PROMPT}")));
+        shell.enter("fg");
+        shell.0.last_row(&format!("{PROMPT} half ty"));
+        shell.0.press("ped\r");
+        assert_eq!(peer.line(), "half typed");
+        shell.0.press(CTRL_C);
+        shell.prompts();
+    }
+}
+
+#[test]
+fn a_client_goes_on_in_the_background() {
+    let shell = Shell::start();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = env!("CARGO_BIN_EXE_hub-client");
+    shell.enter(&format!("{client} {} &", listener.local_addr().unwrap().port()));
+    let mut hub = Peer::new(listener.accept().unwrap().0);
+    hub.send("220 linehub ready: client 1 of 4\ntaco cat\n");
+    let screen = shell.0.wait_for(|screen| screen.contains("> Server response : tac ocat"));
+    assert!(!screen.contains("Enter string"), "{screen}");
+    shell.enter("fg");
+    shell.0.last_row("> Enter string :");
+    shell.0.press("hello\r");
+    assert_eq!(hub.line(), "hello");
+}

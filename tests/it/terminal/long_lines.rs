@@ -1,0 +1,70 @@
+//! Lines of more than one row, and of more than the window has.
+
+use super::{CTRL_A, HubClient, HubServer, LEFT, PROMPT};
+
+#[test]
+fn keeps_the_prompt_whole_while_a_thousand_lines_arrive() {
+    let server = HubServer::start("xterm-256color", (1100, 60));
+    let mut peer = server.connect();
+    let typed = "more than fits on one row of this window";
+    server.program.press(typed);
+    server.program.press(&LEFT.repeat(7));
+    let lines: String = (0..1000).map(|n| format!("line {n}\n")).collect();
+    peer.send(&lines);
+    let mut expected = format!(
+        "> Server bound to IP : 127.0.0.1 and PORT : {}\n> New connection [{}]\n",
+        server.port, peer.name
+    );
+    for n in 0..1000 {
+        let line: String = format!("line {n}").chars().rev().collect();
+        expected += &format!("> [{}] Client message = {line}\n", peer.name);
+    }
+    let (first, second) = typed.split_at(60 - PROMPT.len() - 1);
+    server.program.shows(&format!("{expected}{PROMPT} {first}\n{second}"));
+    server.program.cursor_comes_to(1003, (second.len() - 7).try_into().unwrap());
+}
+
+#[test]
+fn keeps_a_line_of_several_rows_whole_while_lines_arrive() {
+    let mut client = HubClient::start("xterm-256color", (20, 30));
+    // Two rows of thirteen and thirty columns, to the last one, with a wide character in it.
+    client.program.press("thirteen wide漢字ends in the last column ..");
+    client.program.wait_for(|screen| screen.ends_with(".."));
+    for word in ["one", "two", "three"] {
+        client.hub.send(&format!("{word}\n"));
+        let word: String = word.chars().rev().collect();
+        let expected = format!(
+            "> Server response : {word}\n\
+             \n\
+             > Enter string : thirteen wide\n\
+             漢字ends in the last column .."
+        );
+        client.program.wait_for(|screen| screen.ends_with(&expected));
+    }
+    client.program.press(&[CTRL_A, "x"].concat());
+    let expected = "\n\n> Enter string : xthirteen wid\ne漢字ends in the last column .\n.";
+    client.program.wait_for(|screen| screen.ends_with(expected));
+    client.program.press("\r");
+    assert_eq!(client.hub.line(), "xthirteen wide漢字ends in the last column ..");
+    client.program.wait_for(|screen| screen.ends_with("\n.\n\n> Enter string :"));
+}
+
+#[test]
+fn shows_what_is_around_the_cursor_of_a_line_that_is_longer_than_the_window() {
+    let mut client = HubClient::start("xterm-256color", (5, 20));
+    let line = "0123456789".repeat(30);
+    client.program.press(&line);
+    client.program.wait_for(|screen| screen.ends_with("6789"));
+    client.hub.send("seen\n");
+    client.program.wait_for(|screen| screen.starts_with("nees\n") && screen.ends_with("6789"));
+    client.program.press(CTRL_A);
+    client.program.wait_for(|screen| screen.contains("\n> Enter string : 012\n3456789"));
+    client.program.press("!");
+    client.program.wait_for(|screen| screen.contains("\n> Enter string : !01\n23456789"));
+    client.program.press("\r");
+    assert_eq!(client.hub.line(), format!("!{line}"));
+    client.program.wait_for(|screen| screen.ends_with("789\n\n> Enter string :"));
+    // It was written once and in full.
+    let bytes = String::from_utf8(client.program.bytes()).unwrap();
+    assert!(bytes.contains(&format!("> Enter string : !{line}")));
+}
