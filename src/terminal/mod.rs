@@ -138,9 +138,9 @@ impl Terminal {
     /// drops nothing.
     ///
     /// The end puts the terminal back as it was found. The stream of what is typed ends, a prompt
-    /// with nothing behind it is taken off, a half-typed line stays with `^C` behind it, and what is printed from then
-    /// on begins on a fresh row. Nothing happens if it has ended before. A terminal that takes
-    /// nothing is left alone after a second.
+    /// with nothing behind it is taken off, a half-typed line stays with `^C` behind it, and what is
+    /// printed from then on begins on a fresh row. Nothing happens if it has ended before. A terminal
+    /// that takes nothing is left alone after a second.
     pub fn ending(&self) -> impl FnOnce() + Send + use<> {
         let editor = Arc::clone(&self.editor);
         move || end(&editor)
