@@ -120,3 +120,6 @@ impl Fault {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
