@@ -1,14 +1,26 @@
-//! The arguments of both programs, and what is said when they are wrong.
+//! The arguments of both programs, and what either says by itself: what it was asked for, and why it
+//! fails.
 
-use std::{env, ffi::OsString, fmt::Write, net::IpAddr, path::PathBuf};
+use std::{
+    env,
+    ffi::OsString,
+    fmt::Display,
+    io::{self, Write},
+    net::IpAddr,
+    path::PathBuf,
+    process,
+};
 
 use clap::{
     Arg, Command, Parser,
     builder::Resettable,
-    error::{ContextKind, ContextValue, ErrorKind},
+    error::{ContextValue, ErrorKind},
 };
 
-use crate::config::{Format, Overrides, SESSIONS};
+use crate::{
+    config::{Format, Overrides, SESSIONS},
+    reason::{one_line, reason},
+};
 
 /// hub-server: a TCP line hub.
 ///
@@ -27,6 +39,7 @@ pub struct ServerArgs {
 
     /// IP address to listen at; `::` serves IPv4 and IPv6 both [default: 0.0.0.0]
     #[arg(long, value_name = "ADDR", env = "HUB_BIND", hide_env_values = true)]
+    #[arg(value_parser = address)]
     bind: Option<IpAddr>,
 
     /// Clients at once, 1 to 1000000; more are refused [default: 4]
@@ -81,6 +94,10 @@ fn port(text: &str) -> Result<u16, &'static str> {
     text.parse().map_err(|_| "expected a TCP port from 0 to 65535")
 }
 
+fn address(text: &str) -> Result<IpAddr, &'static str> {
+    text.parse().map_err(|_| "expected an IP address such as 0.0.0.0 or ::")
+}
+
 fn remote_port(text: &str) -> Result<u16, &'static str> {
     let port = text.parse().ok().filter(|&port| port > 0);
     port.ok_or("expected a TCP port from 1 to 65535")
@@ -91,77 +108,108 @@ fn sessions(text: &str) -> Result<usize, &'static str> {
     number.ok_or("expected a number of clients from 1 to 1000000")
 }
 
-/// Why a program does not run.
-#[derive(Debug)]
-pub enum Instead {
-    /// The user asked for this text: it goes to stdout, and all is well.
-    Say(String),
-    /// The arguments are wrong: one plain sentence, and perhaps a hint.
-    Refuse(String),
-}
-
-/// Parses a program's arguments, and the environment where an argument is not given. A variable
+/// The arguments of the program, and what the environment says where one is not given. A variable
 /// that is empty counts as not set.
 ///
-/// # Errors
-///
-/// [`Instead`], of running.
-pub fn parse<A: Parser>(args: impl IntoIterator<Item = OsString>) -> Result<A, Instead> {
-    let mut command = unset_empty(A::command());
-    command.build();
-    let args: Vec<OsString> = args.into_iter().collect();
-    let parsed = command.clone().try_get_matches_from(&args);
-    let parsed = parsed.and_then(|matches| A::from_arg_matches(&matches));
-    parsed.map_err(|error| match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Instead::Say(error.to_string()),
-        _ => Instead::Refuse(sentence(&error, &command, &args)),
-    })
+/// Without them the program ends: with status 2 if they are wrong, and with status 0 if the user asked
+/// for a text like the help.
+pub fn arguments<A: Parser>(program: &str) -> A {
+    let is_empty =
+        |arg: &Arg| arg.get_env().and_then(env::var_os).is_some_and(|set| set.is_empty());
+    let command = unset(A::command(), is_empty);
+    let args: Vec<OsString> = env::args_os().collect();
+    let matches = command.clone().try_get_matches_from(&args);
+    let error = match matches.and_then(|matches| A::from_arg_matches(&matches)) {
+        Ok(parsed) => return parsed,
+        Err(error) => error,
+    };
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        say(program, &error.to_string());
+    }
+    let (blamed, kind) = (blamed(&error, &command, &args), error.kind());
+    let (sentence, hint) = sentence(error);
+    match blamed {
+        // clap speaks of "one or more arguments" here.
+        Some(variable) if kind == ErrorKind::InvalidUtf8 => {
+            report(program, &format_args!("{variable}: expected UTF-8"));
+        }
+        Some(variable) => report(program, &format_args!("{variable}: {sentence}")),
+        None => report(program, &sentence),
+    }
+    // There is nowhere left to report that stderr is closed.
+    let _ = writeln!(io::stderr(), "{hint}");
+    process::exit(2)
 }
 
-fn unset_empty(mut command: Command) -> Command {
-    let empty = |arg: &&Arg| arg.get_env().and_then(env::var_os).is_some_and(|set| set.is_empty());
-    let unset: Vec<_> =
-        command.get_arguments().filter(empty).map(|arg| arg.get_id().clone()).collect();
-    for id in unset {
+/// Prints the text that the user asked for, and ends the program: all is well, unless it cannot be
+/// printed.
+pub fn say(program: &str, text: &str) -> ! {
+    let mut out = io::stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // A reader that has gone has seen enough.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            fail(program, &format_args!("cannot write to stdout: {}", reason(&error)), 1)
+        }
+        _ => process::exit(0),
+    }
+}
+
+/// Says in one sentence why the program ends, and ends it.
+pub fn fail(program: &str, why: &dyn Display, status: i32) -> ! {
+    report(program, why);
+    process::exit(status)
+}
+
+/// Says one sentence on stderr. It stays one line whatever names are in it.
+pub fn report(program: &str, what: &dyn Display) {
+    let sentence = one_line(&what.to_string());
+    // There is nowhere left to report that stderr is closed.
+    let _ = writeln!(io::stderr(), "{program}: {sentence}");
+}
+
+/// clap's own words on one line, and its hint.
+fn sentence(mut error: clap::Error) -> (String, String) {
+    // What the user typed must not look like the layout of clap's text.
+    let typed: Vec<_> = error
+        .context()
+        .filter_map(|(kind, value)| match value {
+            ContextValue::String(text) => Some((kind, ContextValue::String(one_line(text)))),
+            _ => None,
+        })
+        .collect();
+    for (kind, text) in typed {
+        error.insert(kind, text);
+    }
+    let text = error.to_string();
+    let (first, hints) = text.split_once("\n\n").unwrap_or((&text, ""));
+    let first = first.strip_prefix("error: ").unwrap_or(first);
+    let words: Vec<&str> = first.split_whitespace().collect();
+    let hint = hints.lines().rev().find(|line| !line.is_empty());
+    (words.join(" "), hint.unwrap_or_default().to_owned())
+}
+
+/// The environment variable that is to blame: the first that gives the same error alone, if there is
+/// none without the environment. (clap does not tell where a value came from.)
+fn blamed(error: &clap::Error, command: &Command, args: &[OsString]) -> Option<String> {
+    let said = error.to_string();
+    let remains_without = |ignored: &dyn Fn(&Arg) -> bool| {
+        let again = unset(command.clone(), ignored).try_get_matches_from(args);
+        again.is_err_and(|error| error.to_string() == said)
+    };
+    if remains_without(&|_| true) {
+        return None;
+    }
+    let mut variables = command.get_arguments().filter_map(Arg::get_env);
+    let blamed = variables.find(|one| remains_without(&|arg| arg.get_env() != Some(one)));
+    blamed.map(|variable| variable.to_string_lossy().into_owned())
+}
+
+/// The command without the environment variables of some arguments.
+fn unset(mut command: Command, ignored: impl Fn(&Arg) -> bool) -> Command {
+    let ignored = command.get_arguments().filter(|arg| ignored(arg));
+    let ids: Vec<_> = ignored.map(|arg| arg.get_id().clone()).collect();
+    for id in ids {
         command = command.mut_arg(id, |arg| arg.env(Resettable::Reset));
     }
     command
-}
-
-/// clap's own words on one line, with the environment variable that is to blame, if one is.
-fn sentence(error: &clap::Error, command: &Command, args: &[OsString]) -> String {
-    let text = error.to_string();
-    let (first, hint) = text.split_once("\n\n").unwrap_or((&text, ""));
-    let first = first.strip_prefix("error: ").unwrap_or(first);
-    let words: Vec<&str> = first.split_whitespace().collect();
-    let mut sentence = match variable(error, command, args) {
-        Some(variable) => format!("{variable}: {}", words.join(" ")),
-        None => words.join(" "),
-    };
-    if let Some(hint) = hint.lines().rev().find(|line| !line.is_empty()) {
-        // Writing to memory does not fail.
-        let _ = write!(sentence, "\n{hint}");
-    }
-    sentence
-}
-
-/// The environment variable that a wrong value came from: the one of that argument, if it has this
-/// value and no argument does.
-fn variable(error: &clap::Error, command: &Command, args: &[OsString]) -> Option<String> {
-    let context = |kind| match error.get(kind) {
-        Some(ContextValue::String(text)) => Some(text.as_str()),
-        _ => None,
-    };
-    let named = context(ContextKind::InvalidArg)?;
-    let arg = command.get_arguments().find(|arg| arg.to_string() == named)?;
-    let variable = arg.get_env()?;
-    let value = env::var_os(variable)?;
-    if context(ContextKind::InvalidValue)? != value.to_string_lossy() {
-        return None;
-    }
-    let given = |arg: &OsString| {
-        let (arg, value) = (arg.to_string_lossy(), value.to_string_lossy());
-        arg == value || arg.ends_with(&format!("={value}"))
-    };
-    (!args.iter().skip(1).any(given)).then(|| variable.to_string_lossy().into_owned())
 }

@@ -11,12 +11,13 @@ use tokio::{
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
     sync::watch,
-    time::sleep,
+    time::{Instant, sleep},
 };
 
 use crate::{
     actors::messages::{Print, Untaken},
     event::{ClosedBy, Event},
+    greeting::Greeting,
     line_reader::{Buffers, LineReader},
     lines::{Cut, LineDecoder, Lines},
     reason::reason,
@@ -32,8 +33,8 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// The user's word for leaving. The server never sees it.
 const EXIT: &str = "exit";
 
-/// Buffers of each direction: one being read into, one being taken.
-const BUFFERS: usize = 2;
+/// Buffers of each direction: what has been read is taken before there is more.
+const BUFFERS: usize = 1;
 
 /// Why a conversation could not be held, or not to its end.
 #[derive(Debug, Error)]
@@ -86,9 +87,15 @@ pub enum ClientError {
     /// The user stopped the client before its input had been sent.
     #[error("stopped before the end of the input")]
     Interrupted,
+    /// Lines of the user were too long to be sent, and have been reported. All others were taken.
+    #[error("not every line was sent: some are longer than 1 MiB")]
+    Overlong,
     /// stdin cannot be read.
     #[error("cannot read stdin: {}", reason(.0))]
     Input(io::Error),
+    /// Threads or descriptors are short.
+    #[error("cannot start: {}", reason(.0))]
+    Start(io::Error),
     /// stdout is closed.
     #[error("cannot go on: stdout is closed")]
     ConsoleGone,
@@ -157,7 +164,8 @@ impl Client {
                     }
                     () = &mut stop, if !*stopper.borrow() => {
                         leaving = true;
-                        let _ = stopper.send(true);
+                        // Kept also where nobody listens any more, as all has been sent.
+                        stopper.send_replace(true);
                     }
                     () = sleep(FAREWELL), if leaving => {
                         if progress.get() == seen {
@@ -168,10 +176,13 @@ impl Client {
             };
             (end, sent)
         };
+        let end = match end {
+            Ok(()) => incoming.was_orderly(sent.is_some()).await,
+            Err(error) => Err(error),
+        };
         let (closed, result) = match (end, sent) {
-            (Ok(()), Some(Ok(()))) => (ClosedBy::Left, Ok(())),
-            (Ok(()), Some(Err(error @ ClientError::Interrupted))) => (ClosedBy::Left, Err(error)),
-            (Ok(()), _) => (ClosedBy::Server, Err(ClientError::Closed { server })),
+            (Ok(()), Some(sent)) => (ClosedBy::Left, sent),
+            (Ok(()), None) => (ClosedBy::Server, Err(ClientError::Closed { server })),
             (Err(ClientError::ConsoleGone), _) => return Err(ClientError::ConsoleGone),
             (Err(error), _) => (ClosedBy::Lost, Err(error)),
         };
@@ -181,40 +192,44 @@ impl Client {
 
     /// Connects and hears the greeting.
     async fn connect(&self) -> Result<(Incoming, Outgoing), ClientError> {
-        let stream = self.dial().await?;
+        let (stream, round_trip) = self.dial().await?;
         let lost = |source| ClientError::Connect { address: self.address(), source };
         let server = stream.peer_addr().map_err(lost)?;
         stream.set_nodelay(true).map_err(lost)?;
         let (stream, outgoing) = stream.into_split();
         let mut incoming = Incoming {
             server,
+            round_trip,
             stream,
             reader: LineReader::new(LineDecoder::new(MAX_LINE), Buffers::new(BUFFERS)),
             early: None,
             progress: Rc::new(Cell::new(0)),
         };
-        let greeting = incoming.reader.next(&mut incoming.stream).await;
+        let first = incoming.reader.next(&mut incoming.stream).await;
         let lost = |source| ClientError::Lost { server, source };
-        let Some(Cut::Lines(lines)) = greeting.map_err(lost)? else {
+        let Some(Cut::Lines(lines)) = first.map_err(lost)? else {
             return Err(ClientError::Greeting { server });
         };
         let (status, rest) = lines.split_first();
         incoming.early = rest;
-        match status.get(..4) {
-            Some(b"220 ") => {
+        match Greeting::parse(&status) {
+            Some(Greeting::Ready) => {
                 let progress = Rc::clone(&incoming.progress);
                 Ok((incoming, Outgoing { stream: outgoing, progress }))
             }
-            Some(b"421 ") => {
+            Some(Greeting::Refused) => {
                 self.say(Event::Refused).await?;
                 Err(ClientError::Refused)
             }
-            _ => Err(ClientError::Greeting { server }),
+            None => Err(ClientError::Greeting { server }),
         }
     }
 
-    async fn dial(&self) -> Result<TcpStream, ClientError> {
-        let found = lookup_host((self.host.as_str(), self.port)).await;
+    /// A connection, and how long the handshake took.
+    async fn dial(&self) -> Result<(TcpStream, Duration), ClientError> {
+        // An IPv6 address may stand in brackets, as it does in front of a port.
+        let bare = self.host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let found = lookup_host((bare.unwrap_or(&self.host), self.port)).await;
         let host = self.host.clone();
         let addresses = match found {
             Ok(addresses) => addresses,
@@ -222,8 +237,9 @@ impl Client {
         };
         let mut failure = io::ErrorKind::NotFound.into();
         for address in addresses {
+            let start = Instant::now();
             match TcpStream::connect(address).await {
-                Ok(stream) => return Ok(stream),
+                Ok(stream) => return Ok((stream, start.elapsed())),
                 Err(error) => failure = error,
             }
         }
@@ -255,11 +271,7 @@ impl Client {
             };
             self.say(event).await?;
         }
-        // A reset behind the orderly end means that something sent was not taken.
-        match incoming.stream.as_ref().take_error() {
-            Ok(Some(source)) | Err(source) => Err(lost(source)),
-            Ok(None) => Ok(()),
-        }
+        Ok(())
     }
 
     /// Sends what is entered until that ends, then closes the sending side.
@@ -270,6 +282,7 @@ impl Client {
         mut stopped: watch::Receiver<bool>,
     ) -> Result<(), ClientError> {
         let mut reader = LineReader::new(LineDecoder::new(MAX_LINE), Buffers::new(BUFFERS));
+        let mut all = Ok(());
         let end = loop {
             let cut = tokio::select! {
                 cut = reader.next(&mut input) => cut.map_err(ClientError::Input),
@@ -281,9 +294,10 @@ impl Client {
                     let sentence = "it is longer than 1 MiB";
                     let sentence = format!("a line of {bytes} bytes was not sent: {sentence}");
                     self.say(Event::Mishap(sentence)).await?;
+                    all = Err(ClientError::Overlong);
                     continue;
                 }
-                Ok(None) => break Ok(()),
+                Ok(None) => break all,
                 Err(error) => break Err(error),
             };
             let (entered, to_send, exit) = match lines.up_to(EXIT) {
@@ -300,7 +314,7 @@ impl Client {
             }
             said.await?;
             if exit {
-                break Ok(());
+                break all;
             }
         };
         self.say(Event::InputEnded).await?;
@@ -318,11 +332,29 @@ impl Client {
 /// What the server sends.
 struct Incoming {
     server: SocketAddr,
+    /// How long the handshake took.
+    round_trip: Duration,
     stream: OwnedReadHalf,
     reader: LineReader,
     /// Lines that came together with the greeting.
     early: Option<Lines>,
     progress: Rc<Cell<u64>>,
+}
+
+impl Incoming {
+    /// Whether the end was what it seems: a reset behind it means that something sent was not taken.
+    /// It answers what was on its way when the server closed, so it comes within a round trip.
+    async fn was_orderly(&self, all_sent: bool) -> Result<(), ClientError> {
+        if all_sent {
+            sleep(2 * self.round_trip.min(FAREWELL)).await;
+        }
+        match self.stream.as_ref().take_error() {
+            Ok(Some(source)) | Err(source) => {
+                Err(ClientError::Lost { server: self.server, source })
+            }
+            Ok(None) => Ok(()),
+        }
+    }
 }
 
 /// What the server gets.

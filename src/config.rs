@@ -16,7 +16,10 @@ use std::{
 use thiserror::Error;
 
 use self::file::File;
-use crate::{outbox::BATCH_OVERHEAD, reason::reason};
+use crate::{
+    outbox::BATCH_OVERHEAD,
+    reason::{one_line, reason},
+};
 
 /// Sessions that may be asked for.
 pub const SESSIONS: RangeInclusive<usize> = 1..=1_000_000;
@@ -80,7 +83,8 @@ pub struct Timeouts {
     /// A client that has sent nothing for so long is let go. Default: none is.
     pub idle: Option<Duration>,
     /// After so much silence the kernel asks whether the peer is still there, so that a dead one
-    /// frees its place. Whole seconds, 1 to 32,767. Default: 60 s.
+    /// frees its place. See [`listener::bind`](crate::listener::bind) for what is on its way then.
+    /// Whole seconds, 1 to 32,767. Default: 60 s.
     pub keepalive: Option<Duration>,
     /// How long stopping may take; then what still waits is dropped. Default: 5 s.
     pub drain: Duration,
@@ -208,27 +212,18 @@ impl Config {
     ///
     /// [`ConfigError::Invalid`].
     pub fn from_toml(text: &str, file: &str) -> Result<Self, ConfigError> {
-        let invalid = |start: usize, problem| {
+        let invalid = |start: usize, problem: &str| {
             let before = text.get(..start).unwrap_or(text);
             let line = 1 + before.matches('\n').count();
+            // Keys are of any characters.
+            let problem = one_line(problem);
             ConfigError::Invalid { file: file.to_owned(), line, problem }
         };
-        let syntax = |error: &toml::de::Error| {
-            invalid(error.span().map_or(0, |span| span.start), first_line(error.message()))
-        };
-        let parsed = toml::Deserializer::parse(text).map_err(|error| syntax(&error))?;
-        let file: File = serde_path_to_error::deserialize(parsed).map_err(|error| {
-            let path = error.path().to_string();
-            // Spanned adds a step of its own to the path.
-            let key = path.split(".$").next().unwrap_or_default();
-            let error = error.inner();
-            let start = error.span().map_or(0, |span| span.start);
-            invalid(start, format!("{key}: {}", first_line(error.message())))
-        })?;
-
+        let file = File::parse(text).map_err(|(start, problem)| invalid(start, &problem))?;
         let mut config = Self::default();
-        let given = [&file.limits.max_line, &file.limits.outbox];
-        let last = given.into_iter().flatten().map(|size| size.span().start).max();
+        // The one that the sentence begins with, if the file has it.
+        let blamed = file.limits.outbox.as_ref().or(file.limits.max_line.as_ref());
+        let blamed = blamed.map_or(0, |size| size.span().start);
         file.server.apply(&mut config.server);
         file.limits.apply(&mut config.limits);
         file.timeouts.apply(&mut config.timeouts);
@@ -237,8 +232,8 @@ impl Config {
         let least = max_line + 1 + BATCH_OVERHEAD;
         if outbox < least {
             return Err(invalid(
-                last.unwrap_or_default(),
-                format!(
+                blamed,
+                &format!(
                     "limits.outbox ({outbox} bytes) cannot hold a longest line (limits.max_line, \
                      {max_line} bytes): expected limits.outbox to be at least {least}"
                 ),
@@ -291,11 +286,6 @@ fn size_text(bytes: usize) -> String {
         }
     }
     bytes.to_string()
-}
-
-/// An error's message without the picture that may follow it.
-fn first_line(message: &str) -> String {
-    message.lines().next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

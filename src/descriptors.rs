@@ -1,6 +1,10 @@
 //! File descriptors: every session needs one, and the system allows only so many.
 
+use std::{io, os::fd::AsFd};
+
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::reason::reason;
 
 /// Descriptors that the server needs beside those of its sessions: its own, and those of peers
 /// that are being admitted or refused.
@@ -8,6 +12,13 @@ const RESERVE: u64 = 512;
 
 /// Descriptors without which it could not even serve all its sessions.
 const LEAST_RESERVE: u64 = 16;
+
+/// Descriptors that an event loop takes.
+const EVENT_LOOP: usize = 4;
+
+/// Descriptors that either program takes beside those until it is up: 9 as measured, and a few to
+/// spare.
+const START: usize = 12;
 
 /// Raises the process's soft limit of open files to what `sessions` sessions need, as far as the
 /// hard limit allows.
@@ -34,6 +45,25 @@ pub fn make_room_for(sessions: usize) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+/// Sees that there are enough descriptors for a program with so many event loops to start. Must be
+/// called before there is one: an event loop that cannot have its descriptors panics.
+///
+/// # Errors
+///
+/// One plain sentence.
+pub fn suffice_for(event_loops: usize) -> Result<(), String> {
+    let stderr = io::stderr();
+    let one = |_| stderr.as_fd().try_clone_to_owned();
+    // Having them all at a time is the only way to know; they are given back at once.
+    let all: io::Result<Vec<_>> = (0..START + EVENT_LOOP * event_loops).map(one).collect();
+    match all {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            Err(format!("cannot start: too few file descriptors are allowed ({})", reason(&error)))
+        }
+    }
 }
 
 #[cfg(test)]

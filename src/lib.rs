@@ -4,7 +4,8 @@
 //! The modules in reading order:
 //!
 //! - [`lines`]: what travels, batches of whole lines, and the codec that cuts a stream into them;
-//!   [`reverse`] turns lines round, [`line_reader`] and [`outbox`] are the ends of a connection.
+//!   [`reverse`] turns lines round, [`line_reader`] and [`outbox`] are the ends of a connection,
+//!   and [`greeting`] is what a server says first.
 //! - [`event`]: everything that happens; [`transcript`] is how it reads.
 //! - [`config`]: the server's options, validated.
 //! - [`actors`]: the cast, and who sends what to whom.
@@ -35,6 +36,7 @@ pub mod client;
 pub mod config;
 pub mod descriptors;
 pub mod event;
+pub mod greeting;
 pub mod line_reader;
 pub mod lines;
 pub mod listener;

@@ -1,6 +1,7 @@
 //! The listener: binds, accepts, and sorts what can go wrong by whose fault it is.
 
 use std::{
+    future::poll_fn,
     io,
     net::{SocketAddr, TcpListener as StdListener},
     sync::Arc,
@@ -11,15 +12,19 @@ use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
+    task::coop,
 };
 
-use crate::reason::reason;
+use crate::{config::Timeouts, reason::reason};
 
 /// Connections that may be accepted and neither admitted nor gone. More wait in the backlog.
 const NEWCOMERS: usize = 256;
 
 /// The least backlog, in connections; the kernel caps it with `net.core.somaxconn`.
 const BACKLOG: usize = 1024;
+
+/// Keepalive probes without an answer that mean that the peer is dead.
+const PROBES: u32 = 3;
 
 /// How long to wait for descriptors or memory before accepting again.
 const RETRY: Duration = Duration::from_millis(200);
@@ -28,7 +33,10 @@ const RETRY: Duration = Duration::from_millis(200);
 ///
 /// The options of the listening socket are those of every connection that it accepts: no delay
 /// for small writes, and keepalive probes after so much silence (three more, each a sixth of
-/// that apart). A port in TIME_WAIT can be taken; `::` serves IPv4, too.
+/// that apart). There are no probes while sent lines are unacknowledged, so they are waited for
+/// just as long, or for `timeouts.stall` if that is longer (TCP_USER_TIMEOUT, RFC 5482: it also
+/// ends the wait for a peer whose window stays closed). A port in TIME_WAIT can be taken; `::`
+/// serves IPv4, too.
 ///
 /// # Errors
 ///
@@ -36,7 +44,7 @@ const RETRY: Duration = Duration::from_millis(200);
 pub fn bind(
     address: SocketAddr,
     max_sessions: usize,
-    keepalive: Option<Duration>,
+    timeouts: &Timeouts,
 ) -> io::Result<StdListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
@@ -44,10 +52,13 @@ pub fn bind(
     }
     socket.set_reuse_address(true)?;
     socket.set_tcp_nodelay(true)?;
-    if let Some(time) = keepalive {
+    if let Some(time) = timeouts.keepalive {
         let interval = (time / 6).max(Duration::from_secs(1));
-        let keepalive = TcpKeepalive::new().with_time(time).with_interval(interval).with_retries(3);
+        let keepalive =
+            TcpKeepalive::new().with_time(time).with_interval(interval).with_retries(PROBES);
         socket.set_tcp_keepalive(&keepalive)?;
+        let dead_after = time + interval * PROBES;
+        socket.set_tcp_user_timeout(Some(dead_after.max(timeouts.stall)))?;
     }
     socket.bind(&address.into())?;
     let backlog = max_sessions.clamp(BACKLOG, 65_535);
@@ -70,11 +81,14 @@ pub async fn accept(
         let Ok(newcomer) = Arc::clone(&newcomers).acquire_owned().await else {
             return;
         };
-        match listener.accept().await {
-            Ok((stream, peer)) => {
-                exhausted = false;
-                serve(stream, canonical(peer), newcomer);
-            }
+        let accepted = poll_fn(|cx| {
+            let accepted = listener.poll_accept(cx);
+            // When nobody waits to be accepted the shortage is over, and the next one is news.
+            exhausted &= !(accepted.is_pending() && coop::has_budget_remaining());
+            accepted
+        });
+        match accepted.await {
+            Ok((stream, peer)) => serve(stream, canonical(peer), newcomer),
             Err(error) => match Fault::of(&error) {
                 Fault::Peer => {}
                 Fault::System => {

@@ -1,6 +1,8 @@
-//! Why the system did not do something, in its own words.
+//! Parts of a sentence: the system's words for why it did not do something, and names of any kind.
 
 use std::io;
+
+use crate::transcript::escape;
 
 /// The system's words for the error, without its number.
 pub fn reason(error: &io::Error) -> String {
@@ -9,4 +11,11 @@ pub fn reason(error: &io::Error) -> String {
         Some(end) => text.get(..end).unwrap_or_default().to_owned(),
         None => text,
     }
+}
+
+/// The text on one line whatever is in it: see [`escape`].
+pub fn one_line(text: &str) -> String {
+    let mut line = Vec::new();
+    escape(text, &mut line);
+    String::from_utf8_lossy(&line).into_owned()
 }

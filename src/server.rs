@@ -1,6 +1,7 @@
 //! The server: puts the actors together, starts them, and stops them in order.
 
 use std::{
+    cell::Cell,
     future::Future,
     io,
     net::{SocketAddr, TcpListener as StdListener},
@@ -55,6 +56,9 @@ pub enum ServerError {
     /// The terminal, or another of the program's own ends, cannot be used.
     #[error("cannot use the terminal, stdin or stdout: {}", reason(.0))]
     Stdio(io::Error),
+    /// Threads or descriptors are short.
+    #[error("cannot start: {}", reason(.0))]
+    Start(io::Error),
     /// What happens can no longer be said: stdout is closed, or an actor has died.
     #[error("cannot go on: stdout is closed")]
     ConsoleGone,
@@ -86,8 +90,7 @@ impl Server {
         let address = SocketAddr::new(config.server.bind, config.server.port);
         let failed = |source| ServerError::Bind { address, source };
         let sessions = config.server.max_sessions;
-        let listener =
-            listener::bind(address, sessions, config.timeouts.keepalive).map_err(failed)?;
+        let listener = listener::bind(address, sessions, &config.timeouts).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let outputs = Outputs::quiet();
         Ok(Self { config, listener, address, operator: None, outputs })
@@ -120,32 +123,35 @@ impl Server {
     }
 
     /// Serves until `until` is ready, then stops in order (see ARCHITECTURE.md). Must be called
-    /// within an Actix system.
+    /// within an Actix system. Who drops it instead has closed the listener, and the sessions go on
+    /// until their peers leave, or with the system.
     ///
     /// # Errors
     ///
     /// [`ServerError::ConsoleGone`], after having stopped in order for that reason;
-    /// [`ServerError::Bind`] if the event loop does not take the port.
+    /// [`ServerError::Bind`] if the event loop does not take the port; [`ServerError::Start`].
     pub async fn run(self, until: impl Future<Output = ()>) -> Result<(), ServerError> {
         let Self { config, listener, address, operator, outputs } = self;
         let failed = |source| ServerError::Bind { address, source };
         let listener = TcpListener::from_std(listener).map_err(failed)?;
 
-        let console = Console::start(outputs);
+        let console = Console::start(outputs).map_err(ServerError::Start)?;
         let (hub, mut console_gone) = Hub::new(config.server.max_sessions, console.recipient());
         let hub = hub.start();
-        let bound = actix_rt::spawn(hub.send(Bound { address }));
-        let accepting = actix_rt::spawn(accept(listener, &config, &hub));
+        let workers = Workers::start(config.server.workers).map_err(ServerError::Start)?;
         let mut operator = operator.map(|operator| operator.start(&config, &hub));
 
+        let serving = async {
+            // Who connects need not wait until the Console has said so.
+            tokio::join!(hub.send(Bound { address }), accept(listener, &config, &hub, &workers))
+        };
         let console_is_gone = tokio::select! {
             () = until => false,
             () = stopped_by(&mut operator) => false,
             _ = &mut console_gone => true,
+            _ = serving => false,
         };
 
-        accepting.abort();
-        bound.abort();
         let (start, drain) = (Instant::now(), config.timeouts.drain);
         if let Some(operator) = operator {
             // Sessions want some of the time for themselves.
@@ -161,11 +167,7 @@ impl Server {
 }
 
 /// Accepts for ever, and starts a Session for every connection.
-fn accept(
-    listener: TcpListener,
-    config: &Config,
-    hub: &Addr<Hub>,
-) -> impl Future<Output = ()> + use<> {
+async fn accept(listener: TcpListener, config: &Config, hub: &Addr<Hub>, workers: &Workers) {
     let setup = Arc::new(Setup {
         hub: HubHandle::new(hub.clone()),
         max_line: config.limits.max_line,
@@ -175,28 +177,28 @@ fn accept(
         buffers: Buffers::new(BATCHES),
         lingering: Arc::new(Semaphore::new(LINGERING)),
     });
-    let workers = Workers::start(config.server.workers);
-    let report = hub.clone().recipient();
-    listener::accept(
-        listener,
-        move |stream, peer, newcomer| workers.serve(stream, peer, &setup, newcomer),
-        move |sentence| {
-            #[expect(clippy::disallowed_methods, reason = "nothing depends on its being read")]
-            report.do_send(Report(sentence));
-        },
-    )
+    let serve = |stream, peer, newcomer| workers.serve(stream, peer, &setup, newcomer);
+    let report = |sentence| {
+        #[expect(clippy::disallowed_methods, reason = "nothing depends on its being read")]
+        hub.do_send(Report(sentence));
+    };
+    listener::accept(listener, serve, report).await;
 }
 
-/// The event loops that sessions are spread over: this one, and those of other threads.
+/// The event loops that sessions are spread over: this one, and those of other threads. Dropping
+/// it ends the others.
 struct Workers {
     others: Vec<ArbiterHandle>,
-    next: std::cell::Cell<usize>,
+    next: Cell<usize>,
 }
 
 impl Workers {
-    fn start(count: usize) -> Self {
-        let others = (1..count).map(|_| Arbiter::new().handle()).collect();
-        Self { others, next: std::cell::Cell::new(0) }
+    fn start(count: usize) -> io::Result<Self> {
+        let mut workers = Self { others: Vec::new(), next: Cell::new(0) };
+        for _ in 1..count {
+            workers.others.push(Arbiter::try_new()?.handle());
+        }
+        Ok(workers)
     }
 
     /// Starts the connection's Session on the event loop whose turn it is.
@@ -225,6 +227,14 @@ impl Workers {
                     }
                 });
             }
+        }
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        for other in &self.others {
+            other.stop();
         }
     }
 }

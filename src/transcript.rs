@@ -3,7 +3,8 @@
 use std::{io::Write, net::SocketAddr};
 
 use crate::{
-    event::{CloseReason, Event, Stamped, write_json},
+    event::{CloseReason, ClosedBy, Event, Stamped, write_json},
+    greeting::REFUSAL,
     lines::Lines,
 };
 
@@ -27,9 +28,6 @@ pub const SERVER_PROMPT: &str = "> Enter message to send to all clients : ";
 
 /// The client's prompt. At a terminal as in the transcript an empty row stands above it.
 pub const CLIENT_PROMPT: &str = "\n> Enter string : ";
-
-/// What the client says when it is refused; also the line the server refuses with, after `421 `.
-pub const REFUSAL: &str = "Server rejected due to too many clients";
 
 /// One JSON object a line on stdout; stderr has what JSON has no event for.
 #[derive(Debug)]
@@ -171,7 +169,7 @@ impl Renderer for ClientTranscript {
             Event::Refused => say(out, format_args!("> {REFUSAL}\n> Closing client...\n")),
             Event::Closed { reason } => {
                 self.leave_prompt(out);
-                if *reason != crate::event::ClosedBy::Left {
+                if *reason != ClosedBy::Left {
                     out.extend_from_slice(b"> Server closed the connection\n");
                 }
                 out.extend_from_slice(b"> Closing client...\n");

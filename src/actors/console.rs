@@ -11,7 +11,8 @@ use actix_rt::Arbiter;
 
 use crate::{
     actors::messages::{Print, Untaken},
-    event::Stamped,
+    event::{Event, Stamped},
+    reason::reason,
     transcript::{Page, Renderer},
 };
 
@@ -38,9 +39,13 @@ pub struct Console {
 
 impl Console {
     /// Starts a Console on a thread of its own. Must be called within an Actix system.
-    pub fn start(outputs: Outputs) -> Addr<Self> {
+    ///
+    /// # Errors
+    ///
+    /// The system's own, when threads or descriptors are short.
+    pub fn start(outputs: Outputs) -> io::Result<Addr<Self>> {
         let console = Self { outputs, page: Page::default(), failed: false };
-        Self::start_in_arbiter(&Arbiter::new().handle(), |_| console)
+        Ok(Self::start_in_arbiter(&Arbiter::try_new()?.handle(), |_| console))
     }
 
     fn print(&mut self, print: &Print) -> io::Result<()> {
@@ -68,17 +73,35 @@ impl Console {
         out.shrink_to(2 * PAGE);
         written
     }
+
+    /// Says on stderr why there is nothing more on stdout.
+    fn give_up(&mut self, error: &io::Error) {
+        self.page.out.clear();
+        let sentence = format!("cannot write to stdout: {}", reason(error));
+        self.outputs.renderer.render(&Event::Mishap(sentence).into(), &mut self.page);
+        let _ = self.outputs.err.write_all(&self.page.err);
+    }
 }
 
 impl Actor for Console {
     type Context = Context<Self>;
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        // Nobody else is there.
+        Arbiter::current().stop();
+    }
 }
 
 impl Handler<Print> for Console {
     type Result = Result<(), Untaken>;
 
     fn handle(&mut self, print: Print, _: &mut Self::Context) -> Self::Result {
-        self.failed = self.failed || self.print(&print).is_err();
+        if !self.failed
+            && let Err(error) = self.print(&print)
+        {
+            self.failed = true;
+            self.give_up(&error);
+        }
         if self.failed { Err(Untaken) } else { Ok(()) }
     }
 }

@@ -6,6 +6,8 @@
 //! [`Deliver`] and [`Close`] to Sessions and [`Print`] to the Console. It never waits, touches no
 //! socket and does not know what a Session is. It ends with the server.
 
+mod print_queue;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     net::SocketAddr,
@@ -16,12 +18,13 @@ use actix::{
 };
 use tokio::sync::oneshot;
 
+use self::print_queue::{PrintQueue, Taken};
 use crate::{
     actors::messages::{
         Admission, Bound, Broadcast, Close, Deliver, Deregister, Drain, Print, Received, Refused,
         Register, Report, SessionHandle, SessionId, Untaken,
     },
-    event::{Event, Stamped},
+    event::Event,
     lines::Cut,
 };
 
@@ -37,15 +40,6 @@ const EVENTS: usize = 1024;
 /// relaying itself.
 const ECHOES: usize = 4;
 
-/// [`Print`]s at once on their way to the Console: one being written, one ready behind it.
-const PRINTS: usize = 2;
-
-/// How many bytes of lines make a [`Print`] large enough to go at once.
-///
-/// If it waited for more, busy sessions would hand over all they may and then wait for the
-/// Console, and the Console for them: two threads would do the work of one.
-const LARGE: usize = 128 * 1024;
-
 /// See the [module's documentation](self).
 pub struct Hub {
     max_sessions: usize,
@@ -54,14 +48,8 @@ pub struct Hub {
     next_id: u64,
     console: Recipient<Print>,
     /// What happened and has not been sent to the Console.
-    events: Vec<Stamped>,
-    /// How many bytes of lines are in `events`.
-    bytes: usize,
-    /// Who wants to know when the Console has taken `events`.
-    takers: Vec<oneshot::Sender<Result<(), Untaken>>>,
-    /// How many [`Print`]s are on their way.
-    printing: usize,
-    /// Whether the next one is about to be sent.
+    unsaid: PrintQueue,
+    /// Whether it is about to be sent.
     print_due: bool,
     /// The last broadcasts, oldest first: whether the Console has taken them.
     echoes: VecDeque<Taken>,
@@ -77,9 +65,6 @@ struct Entry {
     session: SessionHandle,
 }
 
-/// Whether the Console has taken something: a future of the answer.
-type Taken = oneshot::Receiver<Result<(), Untaken>>;
-
 impl Hub {
     /// A Hub with places for `max_sessions` sessions. The receiver that it comes with fails when
     /// the Hub or its Console is gone.
@@ -90,10 +75,7 @@ impl Hub {
             sessions: BTreeMap::new(),
             next_id: 0,
             console,
-            events: Vec::new(),
-            bytes: 0,
-            takers: Vec::new(),
-            printing: 0,
+            unsaid: PrintQueue::default(),
             print_due: false,
             echoes: VecDeque::new(),
             console_alive: Some(alive),
@@ -122,14 +104,11 @@ impl Hub {
 
     /// Says that something happened.
     fn say(&mut self, event: Event, ctx: &mut Context<Self>) {
-        if self.bytes >= LARGE {
+        if self.unsaid.is_large() {
             self.print(ctx);
         }
-        if let Event::Message { lines, .. } = &event {
-            self.bytes += lines.len();
-        }
-        self.events.push(event.into());
-        if self.printing < PRINTS && !self.print_due {
+        self.unsaid.push(event);
+        if self.unsaid.may_print() && !self.print_due {
             self.print_due = true;
             // Sessions that are about to run go first: what they have to say goes with it, and
             // what they have to deliver does not wait for the Console's thread to be woken.
@@ -141,33 +120,25 @@ impl Hub {
         }
     }
 
-    /// Says that something happened, and when that has been taken.
+    /// Says that something happened, and tells when that has been taken.
     fn say_and_tell(&mut self, event: Event, ctx: &mut Context<Self>) -> Taken {
         self.say(event, ctx);
-        let (taker, taken) = oneshot::channel();
-        self.takers.push(taker);
-        taken
+        self.unsaid.taken()
     }
 
     /// Sends all that has happened to the Console, unless that has enough to do.
     fn print(&mut self, ctx: &mut Context<Self>) {
-        if self.printing == PRINTS || self.events.is_empty() && self.takers.is_empty() {
+        let Some((print, takers)) = self.unsaid.next() else {
             return;
-        }
-        self.printing += 1;
-        self.bytes = 0;
-        let takers = std::mem::take(&mut self.takers);
-        let print = self.console.send(Print(std::mem::take(&mut self.events)));
-        ctx.spawn(print.into_actor(self).map(|taken, hub, ctx| {
-            hub.printing -= 1;
+        };
+        let taken = self.console.send(print);
+        ctx.spawn(taken.into_actor(self).map(|taken, hub, ctx| {
+            hub.unsaid.printed();
             let taken = taken.unwrap_or(Err(Untaken));
             if taken.is_err() {
                 hub.console_alive = None;
             }
-            for taker in takers {
-                // Who no longer waits does not need to know.
-                let _ = taker.send(taken);
-            }
+            takers.tell(taken);
             if !hub.print_due {
                 hub.print(ctx);
             }
@@ -202,11 +173,10 @@ impl Handler<Register> for Hub {
 
     fn handle(&mut self, register: Register, ctx: &mut Context<Self>) -> Self::Result {
         let admission = self.admit(register, ctx);
-        if self.events.len() <= EVENTS {
+        if self.unsaid.len() <= EVENTS {
             return actix::Response::reply(admission);
         }
-        let (taker, taken) = oneshot::channel();
-        self.takers.push(taker);
+        let taken = self.unsaid.taken();
         actix::Response::fut(async move {
             let _ = answer(taken).await;
             admission

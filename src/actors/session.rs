@@ -7,6 +7,7 @@
 //! It speaks to any byte stream, holds no buffer while nothing comes, and knows of no other
 //! session.
 
+mod ending;
 mod refusal;
 
 use std::{
@@ -20,8 +21,8 @@ use std::{
 };
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, ActorResponse, AsyncContext, Context, Handler, Running,
-    WrapFuture, dev::RecipientRequest,
+    Actor, ActorFutureExt, ActorResponse, AsyncContext, Context, Handler, Running, WrapFuture,
+    dev::RecipientRequest,
 };
 use bytes::Bytes;
 use tokio::{
@@ -31,6 +32,7 @@ use tokio::{
     time::Instant,
 };
 
+use self::ending::Phase;
 use crate::{
     actors::{
         messages::{
@@ -40,14 +42,12 @@ use crate::{
         poll_fn::poll_fn,
     },
     event::CloseReason,
+    greeting,
     line_reader::{Buffers, Lease, LineReader},
-    lines::{BATCH, Cut, LineDecoder, Lines},
+    lines::{Cut, LineDecoder, Lines},
     outbox::Outbox,
     reverse::reverse_lines,
 };
-
-/// How long a stopping session listens for lines that were on their way when it said goodbye.
-const LAST_LINES: Duration = Duration::from_millis(250);
 
 /// Batches of one peer that the Hub may not have answered for: one being printed, and the next
 /// being reversed meanwhile.
@@ -122,22 +122,6 @@ struct Forwarded {
     _lease: Option<Lease>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// Not admitted yet.
-    New,
-    /// Admitted.
-    Open,
-    /// The server stops: takes what has arrived, then flushes.
-    Stopping,
-    /// The server stops and has said so by closing its sending side.
-    Parting,
-    /// Takes no more; ends when what waits for the peer has been sent.
-    Leaving(CloseReason),
-    /// Nothing is left to do but to go.
-    Closed,
-}
-
 impl<S: Stream> Session<S> {
     /// A session for the connection to `peer`. `newcomer` is held until it is admitted or gone.
     pub fn new(
@@ -171,18 +155,12 @@ impl<S: Stream> Session<S> {
         self.place = Some(id);
         self.phase = Phase::Open;
         self.newcomer = None;
-        self.send(format!("220 linehub ready: client {sessions} of {max_sessions}\n").into(), ctx);
+        self.send(greeting::ready(sessions, max_sessions).into(), ctx);
         if let Some(idle) = self.setup.idle {
             self.heard = Some(Instant::now());
             self.watch_silence(idle, ctx);
         }
         ctx.spawn(poll_fn(Self::poll_reading));
-    }
-
-    /// Closes the sending side.
-    fn poll_hang_up(&mut self, _: &mut Context<Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
-        // Where this fails the connection is closed already.
-        Pin::new(&mut self.stream).poll_shutdown(cx).map(|_| ())
     }
 
     /// Reads and forwards, as long as the Hub has answered for what came before.
@@ -205,7 +183,7 @@ impl<S: Stream> Session<S> {
                 Some(reason) if self.forwarding.is_empty() => {
                     let reason = match self.phase {
                         _ if self.broken => CloseReason::Lost,
-                        Phase::Stopping | Phase::Parting => CloseReason::Shutdown,
+                        Phase::Stopping(reason) | Phase::Parting(reason) => reason,
                         _ => reason,
                     };
                     self.leave(reason, ctx);
@@ -223,7 +201,7 @@ impl<S: Stream> Session<S> {
             }
             match next {
                 Poll::Pending => {
-                    self.nothing_arrives(ctx);
+                    self.part_if_done(ctx);
                     return Poll::Pending;
                 }
                 Poll::Ready(Ok(Some(cut))) => self.forward(cut),
@@ -301,105 +279,9 @@ impl<S: Stream> Session<S> {
         match self.phase {
             Phase::Leaving(_) if self.broken => self.close(CloseReason::Lost, ctx),
             Phase::Leaving(reason) => self.close(reason, ctx),
-            Phase::Stopping => self.nothing_arrives(ctx),
+            Phase::Stopping(_) => self.part_if_done(ctx),
             _ => {}
         }
-    }
-
-    /// For now there is nothing to be read. If all that was has been taken, and all that waited has
-    /// been sent, a stopping session can say goodbye.
-    fn nothing_arrives(&mut self, ctx: &mut Context<Self>) {
-        if self.phase == Phase::Stopping && !self.is_waiting() && self.outbox.is_empty() {
-            self.phase = Phase::Parting;
-            self.heard = Some(Instant::now());
-            if self.taking {
-                ctx.spawn(poll_fn(Self::poll_hang_up));
-            }
-            self.watch_silence(LAST_LINES, ctx);
-        }
-    }
-
-    /// Whether what the peer sent waits: to be taken by the Console, or to be read at all.
-    fn is_waiting(&self) -> bool {
-        !self.forwarding.is_empty() || !self.reader.is_drained()
-    }
-
-    /// Ends the session once the peer has been silent for `limit`.
-    fn watch_silence(&mut self, limit: Duration, ctx: &mut Context<Self>) {
-        let silence = self.heard.map_or(Duration::ZERO, |heard| heard.elapsed());
-        let rest = limit.saturating_sub(silence);
-        ctx.run_later(rest, move |session, ctx| {
-            let silent = session.heard.is_some_and(|heard| heard.elapsed() >= limit);
-            match session.phase {
-                // Whoever waits for the others is not silent.
-                Phase::Open | Phase::Parting if session.is_waiting() => {
-                    session.heard = Some(Instant::now());
-                    session.watch_silence(limit, ctx);
-                }
-                Phase::Open if silent => session.leave(CloseReason::Idle, ctx),
-                Phase::Parting if silent => session.part(ctx),
-                Phase::Open | Phase::Parting => session.watch_silence(limit, ctx),
-                _ => {}
-            }
-        });
-    }
-
-    /// Takes no more, and ends when what waits for the peer has been sent.
-    fn leave(&mut self, reason: CloseReason, ctx: &mut Context<Self>) {
-        if matches!(self.phase, Phase::Leaving(_) | Phase::Closed) {
-            return;
-        }
-        self.phase = Phase::Leaving(reason);
-        if self.flushing && reason != CloseReason::Lost {
-            self.watch_flush(ctx);
-        } else {
-            self.close(reason, ctx);
-        }
-    }
-
-    /// Lets a leaving peer go when it does not even make room for one batch within `stall`.
-    fn watch_flush(&mut self, ctx: &mut Context<Self>) {
-        let goal = self.outbox.written() + self.outbox.waiting().min(BATCH) as u64;
-        ctx.run_later(self.setup.stall, move |session, ctx| {
-            if session.outbox.written() < goal {
-                session.reset(CloseReason::Stalled, ctx);
-            } else {
-                session.watch_flush(ctx);
-            }
-        });
-    }
-
-    /// Ends the session with the server. A peer of which not everything has been taken, or that has
-    /// not got everything, can tell.
-    fn part(&mut self, ctx: &mut Context<Self>) {
-        let cut_off = self.is_waiting() || self.reader.has_begun_a_line();
-        if cut_off || !self.outbox.is_empty() {
-            self.reset(CloseReason::Shutdown, ctx);
-        } else {
-            self.close(CloseReason::Shutdown, ctx);
-        }
-    }
-
-    /// Ends the session at once, so that the peer can tell.
-    fn reset(&mut self, reason: CloseReason, ctx: &mut Context<Self>) {
-        if self.phase != Phase::Closed {
-            self.stream.reset_on_close();
-            self.close(reason, ctx);
-        }
-    }
-
-    /// Gives the place back; when the Hub has it the connection is closed.
-    fn close(&mut self, reason: CloseReason, ctx: &mut Context<Self>) {
-        if self.phase == Phase::Closed {
-            return;
-        }
-        self.phase = Phase::Closed;
-        self.overflow.clear();
-        let Some(id) = self.place.take() else {
-            return ctx.stop();
-        };
-        let deregister = self.setup.hub.deregister.send(Deregister { id, reason });
-        ctx.spawn(deregister.into_actor(self).map(|_, _, ctx| ctx.stop()));
     }
 }
 
@@ -431,7 +313,7 @@ impl<S: Stream> Handler<Deliver> for Session<S> {
     type Result = ActorResponse<Self, ()>;
 
     fn handle(&mut self, Deliver(lines): Deliver, ctx: &mut Context<Self>) -> Self::Result {
-        if self.broken || !matches!(self.phase, Phase::Open | Phase::Stopping) {
+        if self.broken || !matches!(self.phase, Phase::Open | Phase::Stopping(_)) {
             return ActorResponse::reply(());
         }
         if self.overflow.is_empty() && self.outbox.has_room(lines.len()) {
@@ -456,13 +338,11 @@ impl<S: Stream> Handler<Close> for Session<S> {
     fn handle(&mut self, close: Close, ctx: &mut Context<Self>) {
         if self.phase == Phase::Open {
             // The reading that is under way takes it from here.
-            self.phase = Phase::Stopping;
+            self.phase = Phase::Stopping(CloseReason::Shutdown);
             self.taking = close.taking;
         }
         let left = close.deadline.saturating_duration_since(Instant::now());
-        ctx.run_later(left, |session, ctx| {
-            session.part(ctx);
-        });
+        ctx.run_later(left, |session, ctx| session.end_parting(CloseReason::Shutdown, ctx));
     }
 }
 

@@ -107,10 +107,11 @@ impl<R: AsyncRead + Unpin + 'static> StdinReader<R> {
     /// Reads, and hands on what has been read.
     fn poll_relaying(&mut self, ctx: &mut Context<Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
         loop {
-            if self.next.is_none() && !self.input_ended {
-                if let Poll::Ready(read) = self.reader.poll_next(&mut self.input, cx) {
-                    self.next = self.make_of(read);
-                }
+            if self.next.is_none()
+                && !self.input_ended
+                && let Poll::Ready(read) = self.reader.poll_next(&mut self.input, cx)
+            {
+                self.next = self.make_of(read);
             }
             if let Some(sent) = &mut self.sent {
                 let answer = ready!(sent.answer.as_mut().poll(cx));

@@ -1,18 +1,13 @@
 //! `hub-client`: a client of the hub.
 
-use std::{
-    env,
-    fmt::Display,
-    io::{self, Write},
-    process,
-};
+use std::process;
 
 use linehub::{
     actors::console::{Console, Outputs},
-    cli::{self, ClientArgs, Instead},
+    cli::{self, ClientArgs},
     client::{Client, ClientError},
     config::Format,
-    shutdown,
+    descriptors, shutdown,
     stdio::{self, Stdin},
     terminal::Terminal,
     transcript::{CLIENT_PROMPT, ClientTranscript, Json, Renderer},
@@ -23,22 +18,20 @@ const PROGRAM: &str = "hub-client";
 
 fn main() {
     shutdown::report_panics(PROGRAM);
-    let args: ClientArgs = match cli::parse(env::args_os()) {
-        Ok(args) => args,
-        Err(Instead::Say(text)) => {
-            // A reader that has gone has seen enough.
-            let _ = io::stdout().write_all(text.as_bytes());
-            return;
-        }
-        Err(Instead::Refuse(sentence)) => fail(&sentence, 2),
-    };
+    let args: ClientArgs = cli::arguments(PROGRAM);
+    // Its own, and the Console's.
+    if let Err(sentence) = descriptors::suffice_for(2) {
+        cli::fail(PROGRAM, &sentence, 1);
+    }
     let system = actix_rt::System::new();
     match system.block_on(converse(args)) {
         // Not by returning: that would wait for a host name that is still being looked up.
         Ok(()) => process::exit(0),
         // The transcript has told the user.
         Err(ClientError::Refused) => process::exit(3),
-        Err(error) => fail(&error, 1),
+        // Whatever was the reason has been told.
+        Err(ClientError::ConsoleGone) => process::exit(1),
+        Err(error) => cli::fail(PROGRAM, &error, 1),
     }
 }
 
@@ -49,8 +42,9 @@ async fn converse(args: ClientArgs) -> Result<(), ClientError> {
         Format::Text => Box::new(ClientTranscript::new(PROGRAM, terminal.is_some())),
         Format::Json => Box::new(Json { program: PROGRAM }),
     };
-    let (out, err) = stdio::outputs(terminal.as_ref()).map_err(|_| ClientError::ConsoleGone)?;
-    let console = Console::start(Outputs { renderer, out, err }).recipient();
+    let (out, err) = stdio::outputs(terminal.as_ref()).map_err(ClientError::Start)?;
+    let console = Console::start(Outputs { renderer, out, err }).map_err(ClientError::Start)?;
+    let console = console.recipient();
     let stop = shutdown::stop_signals(terminal.as_ref()).map_err(ClientError::Input)?;
     let input = || match &mut terminal {
         Some(terminal) => terminal.start().map(Either::Left),
@@ -58,11 +52,4 @@ async fn converse(args: ClientArgs) -> Result<(), ClientError> {
     };
     let client = Client { host: args.address, port: args.port, console };
     client.converse(input, stop).await
-}
-
-/// Says why in one sentence.
-fn fail(why: &dyn Display, status: i32) -> ! {
-    // There is nowhere left to report that stderr is closed.
-    let _ = writeln!(io::stderr(), "{PROGRAM}: {why}");
-    process::exit(status)
 }

@@ -1,15 +1,10 @@
 //! `hub-server`: serves the hub.
 
-use std::{
-    env,
-    fmt::Display,
-    io::{self, Write},
-    process::ExitCode,
-};
+use std::process;
 
 use linehub::{
     actors::console::Outputs,
-    cli::{self, Instead, ServerArgs},
+    cli::{self, ServerArgs},
     config::{Config, Format},
     descriptors,
     server::{Server, ServerError},
@@ -21,26 +16,29 @@ use linehub::{
 
 const PROGRAM: &str = "hub-server";
 
-fn main() -> ExitCode {
+fn main() {
     shutdown::report_panics(PROGRAM);
-    let args: ServerArgs = match cli::parse(env::args_os()) {
-        Ok(args) => args,
-        Err(Instead::Say(text)) => return say(&text),
-        Err(Instead::Refuse(sentence)) => return fail(&sentence, 2),
-    };
+    let args: ServerArgs = cli::arguments(PROGRAM);
     let config = match Config::load(args.config.as_deref(), &args.overrides()) {
         Ok(config) => config,
-        Err(error) => return fail(&error, 2),
+        Err(error) => cli::fail(PROGRAM, &error, 2),
     };
     if args.check {
-        return say(&config.to_toml());
+        cli::say(PROGRAM, &config.to_toml());
     }
-    if let Err(sentence) = descriptors::make_room_for(config.server.max_sessions) {
-        fail(&sentence, 0);
+    let room = descriptors::make_room_for(config.server.max_sessions);
+    // Those of the sessions, and the Console's.
+    if let Err(sentence) = descriptors::suffice_for(config.server.workers + 1) {
+        cli::fail(PROGRAM, &sentence, 1);
+    }
+    if let Err(sentence) = room {
+        cli::report(PROGRAM, &sentence);
     }
     match actix_rt::System::new().block_on(serve(config)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error, 1),
+        Ok(()) => {}
+        // Whatever was the reason has been told.
+        Err(ServerError::ConsoleGone) => process::exit(1),
+        Err(error) => cli::fail(PROGRAM, &error, 1),
     }
 }
 
@@ -64,18 +62,4 @@ async fn serve(config: Config) -> Result<(), ServerError> {
         None => server.operator(Stdin::open().map_err(ServerError::Stdio)?),
     };
     server.run(stop).await
-}
-
-/// Prints what was asked for.
-fn say(text: &str) -> ExitCode {
-    // A reader that has gone has seen enough.
-    let _ = io::stdout().write_all(text.as_bytes());
-    ExitCode::SUCCESS
-}
-
-/// Says why in one sentence.
-fn fail(why: &dyn Display, status: u8) -> ExitCode {
-    // There is nowhere left to report that stderr is closed.
-    let _ = writeln!(io::stderr(), "{PROGRAM}: {why}");
-    ExitCode::from(status)
 }

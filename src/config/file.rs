@@ -12,7 +12,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{self, Unexpected, Visitor},
 };
-use toml::Spanned;
+use toml::{Spanned, de::DeTable};
 
 use super::{
     DURATIONS, Format, KEEPALIVES, Limits, Listen, SESSIONS, SIZES, Timeouts, WORKERS, set,
@@ -26,6 +26,40 @@ pub(super) struct File {
     pub(super) limits: FileLimits,
     pub(super) timeouts: FileTimeouts,
     pub(super) console: FileConsole,
+}
+
+/// The keys of [`File`].
+const TABLES: [&str; 4] = ["server", "limits", "timeouts", "console"];
+
+impl File {
+    /// Parses the text, or says what is wrong with it, and at which byte.
+    pub(super) fn parse(text: &str) -> Result<Self, (usize, String)> {
+        let start = |error: &toml::de::Error| error.span().map_or(0, |span| span.start);
+        let parsed = DeTable::parse(text).map_err(|error| {
+            let start = start(&error);
+            (start, syntax_problem(text, start, error.message()))
+        })?;
+        // serde would take an array for a struct, too.
+        for (key, value) in parsed.get_ref() {
+            if TABLES.contains(&key.get_ref().as_ref()) && !value.get_ref().is_table() {
+                let (key, found) = (key.get_ref(), value.get_ref().type_str());
+                let problem = format!("{key}: invalid type: {found}, expected a table");
+                return Err((value.span().start, problem));
+            }
+        }
+        serde_path_to_error::deserialize(toml::Deserializer::from(parsed)).map_err(|error| {
+            let path = error.path().to_string();
+            // Spanned adds a step of its own to the path.
+            let key = path.split(".$").next().unwrap_or_default();
+            let error = error.inner();
+            let message = match error.message() {
+                // Beyond 128 bits the parser does not ask what would do.
+                "integer number overflowed" => "invalid value, expected a smaller number",
+                message => message,
+            };
+            (start(error), format!("{key}: {message}"))
+        })
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -218,4 +252,45 @@ impl<T, P: Fn(Scalar<'_>) -> Option<T>> Visitor<'_> for ScalarVisitor<P> {
         let value = (self.parse)(Scalar::Text(text));
         value.ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
     }
+}
+
+/// What is said of a file that is no TOML: the parser's message, and the key on the line where it gave
+/// up, which it does not name.
+fn syntax_problem(text: &str, start: usize, message: &str) -> String {
+    let begin = text.get(..start).and_then(|before| before.rfind('\n')).map_or(0, |end| end + 1);
+    let (before, rest) = text.split_at_checked(begin).unwrap_or_default();
+    let line = rest.lines().next().unwrap_or_default();
+    let message = message.replace("duplicate key", "duplicate key, expected each key only once");
+    if let Some(table) = table(line) {
+        return format!("{table}: {message}");
+    }
+    let (key, value) = match line.split_once('=') {
+        Some((key, value)) => (key.trim(), Some(value).filter(|_| start > begin + key.len())),
+        None => (line.split_whitespace().next().unwrap_or_default(), None),
+    };
+    if key.is_empty() {
+        return message;
+    }
+    let message = value.and_then(value_problem).unwrap_or(message);
+    match before.lines().rev().find_map(table) {
+        Some(table) => format!("{table}.{key}: {message}"),
+        None => format!("{key}: {message}"),
+    }
+}
+
+/// What is said of a value that is none and looks like nothing else: the parser's guess, which goes by
+/// the first letter (`text` is a wrong `true`), is of no use.
+fn value_problem(value: &str) -> Option<String> {
+    const EXPECTED: &str = "expected a number, or a string in quotes";
+    match value.split('#').next().unwrap_or_default().trim() {
+        "" => Some(EXPECTED.to_owned()),
+        value if value.starts_with(['"', '\'', '[', '{']) => None,
+        value => Some(format!("invalid value: `{value}`, {EXPECTED}")),
+    }
+}
+
+/// The table that begins at this line, if one does.
+fn table(line: &str) -> Option<&str> {
+    let name = line.trim_start().strip_prefix('[')?.trim_start_matches('[');
+    Some(name.split([']', '#']).next().unwrap_or_default().trim())
 }

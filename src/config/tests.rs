@@ -89,6 +89,10 @@ fn every_error_names_file_line_key_and_what_was_expected() {
              to 65535",
         ),
         (
+            "[server]\nport = 9999999999999999999999999999999999999999",
+            "hub.toml:2: server.port: invalid value, expected a smaller number",
+        ),
+        (
             "[server]\n\nport = true",
             "hub.toml:3: server.port: invalid type: boolean `true`, expected a TCP port from 0 to \
              65535",
@@ -141,10 +145,69 @@ fn every_error_names_file_line_key_and_what_was_expected() {
     ] {
         assert_eq!(error(text), expected);
     }
-    for bad in ["port = ", "[server", "[server]\nport = 1\nport = 2", "x", "\u{0}"] {
-        assert!(error(bad).starts_with("hub.toml:"), "{}", error(bad));
-        assert_eq!(error(bad).lines().count(), 1);
+}
+
+#[test]
+fn what_is_no_table_where_a_table_belongs_is_an_error() {
+    for (text, expected) in [
+        ("server = [5000, \"::\", 7, 2]", "1: server: invalid type: array, expected a table"),
+        ("\nlimits = []", "2: limits: invalid type: array, expected a table"),
+        ("\n[[server]]\nport = 1", "2: server: invalid type: array, expected a table"),
+        ("timeouts = \"10s\"", "1: timeouts: invalid type: string, expected a table"),
+        ("console = 1979-05-27", "1: console: invalid type: datetime, expected a table"),
+    ] {
+        assert_eq!(error(text), format!("hub.toml:{expected}"));
     }
+    assert_eq!(parsed("server = { port = 1 }").server.port, 1);
+    assert_eq!(parsed("server.port = 1").server.port, 1);
+}
+
+#[test]
+fn what_is_no_toml_is_told_with_the_key_and_what_was_expected() {
+    for (text, expected) in [
+        (
+            "[server]\nport = 1\nport = 2",
+            "3: server.port: duplicate key, expected each key only once",
+        ),
+        ("[server]\n\n[server]", "3: server: duplicate key, expected each key only once"),
+        (
+            "server.port = 1\nserver.port = 2",
+            "2: server.port: duplicate key, expected each key only once",
+        ),
+        (
+            "[server]\nbind = 0.0.0.0",
+            "2: server.bind: invalid value: `0.0.0.0`, expected a number, or a string in quotes",
+        ),
+        (
+            "# how long\n[timeouts] # all\nstall=10s # long",
+            "3: timeouts.stall: invalid value: `10s`, expected a number, or a string in quotes",
+        ),
+        (
+            "[limits]\nmax_line = 64 KiB",
+            "2: limits.max_line: invalid value: `64 KiB`, expected a number, or a string in quotes",
+        ),
+        (
+            "[console]\nformat = text",
+            "2: console.format: invalid value: `text`, expected a number, or a string in quotes",
+        ),
+        ("[server]\nport =", "2: server.port: expected a number, or a string in quotes"),
+        ("[server]\nbind = \"::", "2: server.bind: invalid basic string, expected `\"`"),
+        ("[server]\nport 4444", "2: server.port: key with no value, expected `=`"),
+        ("[server", "1: server: unclosed table, expected `]`"),
+        ("x", "1: x: key with no value, expected `=`"),
+        ("= 5", "1: unquoted keys cannot be empty, expected letters, numbers, `-`, `_`"),
+    ] {
+        assert_eq!(error(text), format!("hub.toml:{expected}"));
+    }
+    assert!(error("\u{0}").starts_with("hub.toml:1: "));
+}
+
+#[test]
+fn a_key_is_told_whole_and_on_one_line_whatever_it_is_made_of() {
+    assert_eq!(
+        error("[console]\n\"a\\nb\" = 1"),
+        "hub.toml:2: console.a\\nb: unknown field `a\\nb`, expected `format`"
+    );
 }
 
 #[test]
@@ -156,7 +219,12 @@ fn limits_that_cannot_work_together_are_refused_with_the_reason() {
     );
     assert_eq!(
         error("[limits]\noutbox = \"1 MiB\"\n# too long\nmax_line = \"1 MiB\""),
-        "hub.toml:4: limits.outbox (1048576 bytes) cannot hold a longest line (limits.max_line, \
+        "hub.toml:2: limits.outbox (1048576 bytes) cannot hold a longest line (limits.max_line, \
+         1048576 bytes): expected limits.outbox to be at least 1048641"
+    );
+    assert_eq!(
+        error("[limits]\n\nmax_line = 1048576"),
+        "hub.toml:3: limits.outbox (1048576 bytes) cannot hold a longest line (limits.max_line, \
          1048576 bytes): expected limits.outbox to be at least 1048641"
     );
     parsed("[limits]\noutbox = 65601");

@@ -3,14 +3,14 @@
 use std::{
     fs::File,
     io::{BufReader, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     process::Stdio,
     thread,
 };
 
 use rustix::process::Signal;
 
-use crate::support::{Hub, Peer, Program, client_command, heavy};
+use crate::support::{Hub, Peer, Program, client_command, heavy, server_command, wait_until};
 
 /// A client of the server at this address, with pipes at its ends.
 fn client(address: SocketAddr) -> Program {
@@ -78,9 +78,7 @@ fn when_the_server_goes_away_first_the_status_is_1() {
         let hub = Hub::with_unread_stdout("[timeouts]\ndrain = \"500ms\"\n");
         let mut client = client_of_file(hub.address, input);
         // The server's stdout takes a part of the lines, so the others are still on their way.
-        crate::support::wait_until("the client is under way", || {
-            (client.memory("VmRSS") > 0 && client.cpu() > 0).then_some(())
-        });
+        wait_until("the client is under way", || (client.position_in_stdin() > 0).then_some(()));
         hub.program.signal(signal);
         client.ends_with(1);
         let why = client.err.next();
@@ -179,6 +177,69 @@ fn a_client_without_stdout_ends_with_status_1() {
     let typing = thread::spawn(move || while stdin.write_all(b"hello\n").is_ok() {});
     client.ends_with(1);
     typing.join().unwrap();
+}
+
+#[test]
+fn a_reset_behind_an_orderly_end_means_that_not_everything_was_taken() {
+    let (_file, input) = numbered(20_000);
+    let (listener, address) = played();
+    let mut client = client_of_file(address, input);
+    let server = Peer::of(greet(&listener));
+    // The server reads none of it, so the end of it is still on its way.
+    wait_until("all has been read", || (client.position_in_stdin() == 20_000 * 64).then_some(()));
+    server.stream().shutdown(Shutdown::Write).unwrap();
+    server.reset();
+    client.ends_with(1);
+    assert!(client.err.next().contains("127.0.0.1"));
+}
+
+#[test]
+fn a_signal_while_the_server_takes_its_time_changes_nothing() {
+    let (listener, address) = played();
+    let mut client = client(address);
+    let mut server = Peer::of(greet(&listener));
+    client.enter("hello");
+    client.end_input();
+    assert_eq!(server.rest(), "hello\n");
+    client.signal(Signal::TERM);
+    server.send("got it\n");
+    client.out.find("ti tog");
+    drop(server);
+    client.ends_with(0);
+    assert_eq!(client.err.rest(), "");
+}
+
+#[test]
+fn a_line_of_its_own_that_is_too_long_is_reported_and_the_status_is_1() {
+    let hub = Hub::start(&[]);
+    let mut client = client(hub.address);
+    client.enter(&"x".repeat((1 << 20) + 1));
+    client.enter("short");
+    client.end_input();
+    hub.program.out.find("trohs");
+    client.ends_with(1);
+    let report = client.err.next();
+    assert!(report.starts_with("hub-client: a line of 1048577 bytes was not sent"), "{report}");
+    assert!(client.err.next().starts_with("hub-client: not every line was sent"));
+}
+
+#[test]
+fn input_that_cannot_be_read_is_told_and_the_status_is_1() {
+    let hub = Hub::start(&[]);
+    let mut client = client_of_file(hub.address, File::open("/").unwrap());
+    client.ends_with(1);
+    assert_eq!(client.err.rest(), "hub-client: cannot read stdin: Is a directory\n");
+}
+
+#[test]
+fn an_ipv6_address_may_stand_in_brackets() {
+    let hub = Hub::start_as(server_command().args(["--bind", "::1", "0"]));
+    let port = hub.address.port().to_string();
+    let mut client = Program::start(client_command().args([port.as_str(), "[::1]"]));
+    client.end_input();
+    client.ends_with(0);
+    let connected = format!("> Connected to server IP = [::1] and PORT = {port}");
+    assert_eq!(client.out.next(), connected);
 }
 
 #[test]

@@ -1,11 +1,29 @@
 //! Configuration and arguments, and what is said when they are wrong.
 
 use std::{
+    ffi::OsStr,
     fs::{self, File},
+    io,
+    os::unix::ffi::OsStrExt,
     process::{Command, Output},
 };
 
 use crate::support::{client_command, server_command};
+
+/// The programs, each asked for a text.
+fn asked() -> Vec<Command> {
+    let mut commands = Vec::new();
+    for (command, flags) in [
+        (server_command as fn() -> Command, ["--help", "--version", "--check"].as_slice()),
+        (client_command, &["--help", "--version"]),
+    ] {
+        for flag in flags {
+            commands.push(command());
+            commands.last_mut().unwrap().arg(flag);
+        }
+    }
+    commands
+}
 
 fn run(command: &mut Command) -> Output {
     let output = command.output().unwrap();
@@ -18,6 +36,13 @@ fn in_force(command: &mut Command) -> String {
     let output = run(command.arg("--check"));
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// What a program says on stderr before it fails.
+fn stderr(command: &mut Command) -> String {
+    let output = run(command);
+    assert!(!output.status.success(), "{output:?}");
+    String::from_utf8(output.stderr).unwrap()
 }
 
 /// The first line on stderr of a program that ends with status 2.
@@ -105,8 +130,8 @@ fn a_wrong_argument_or_variable_is_told_by_its_name() {
     );
     assert_eq!(
         refusal(server_command().env("HUB_BIND", "localhost")),
-        "hub-server: HUB_BIND: invalid value 'localhost' for '--bind <ADDR>': invalid IP address \
-         syntax"
+        "hub-server: HUB_BIND: invalid value 'localhost' for '--bind <ADDR>': expected an IP address \
+         such as 0.0.0.0 or ::"
     );
     assert_eq!(
         refusal(server_command().env("HUB_MAX_SESSIONS", "9").args(["--max-sessions", "0"])),
@@ -133,13 +158,80 @@ fn a_wrong_argument_or_variable_is_told_by_its_name() {
 }
 
 #[test]
-fn help_and_version_go_to_stdout_and_all_is_well() {
-    for command in [server_command, client_command] {
-        for flag in ["--help", "--version"] {
-            let output = run(command().arg(flag));
-            assert!(output.status.success() && !output.stdout.is_empty(), "{output:?}");
-            let full = File::options().write(true).open("/dev/full").unwrap();
-            assert!(command().arg(flag).stdout(full).status().unwrap().success());
-        }
+fn a_variable_is_blamed_for_what_it_says_and_for_nothing_else() {
+    assert_eq!(
+        refusal(server_command().env("HUB_MAX_SESSIONS", "0").arg("0")),
+        "hub-server: HUB_MAX_SESSIONS: invalid value '0' for '--max-sessions <N>': expected a \
+         number of clients from 1 to 1000000"
+    );
+    assert_eq!(
+        refusal(server_command().env("HUB_PORT", "70000").arg("70000")),
+        "hub-server: invalid value '70000' for '[PORT]': expected a TCP port from 0 to 65535"
+    );
+    let garbage = OsStr::from_bytes(b"\xff");
+    assert_eq!(
+        refusal(server_command().env("HUB_BIND", garbage).env("HUB_FORMAT", garbage)),
+        "hub-server: HUB_BIND: expected UTF-8"
+    );
+    assert_eq!(
+        refusal(client_command().env("HUB_FORMAT", garbage).arg("1")),
+        "hub-client: HUB_FORMAT: expected UTF-8"
+    );
+    assert_eq!(
+        refusal(server_command().env("HUB_PORT", "1").arg(garbage)),
+        "hub-server: invalid UTF-8 was detected in one or more arguments"
+    );
+}
+
+#[test]
+fn a_failure_is_one_line_whatever_the_names_in_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a\nb.toml");
+    let name = path.display().to_string().replace('\n', "\\n");
+    let said = stderr(server_command().arg("--config").arg(&path));
+    assert_eq!(said, format!("hub-server: {name}: No such file or directory\n"));
+    fs::write(&path, "\"\\u001b[2J\\n\" = 1\n").unwrap();
+    assert_eq!(
+        stderr(server_command().arg("--config").arg(&path)),
+        format!(
+            "hub-server: {name}:1: \\u{{1b}}[2J\\n: unknown field `\\u{{1b}}[2J\\n`, expected one of \
+             `server`, `limits`, `timeouts`, `console`\n"
+        )
+    );
+    let said = stderr(client_command().args(["1", "x\n\u{1b}y"]));
+    assert!(said.starts_with("hub-client: cannot find the host x\\n\\u{1b}y: "), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    for argument in ["a\n\nb\u{1b}", "--a\n\nb\u{1b}", "--bind=a\n\nb\u{1b}"] {
+        let said = stderr(server_command().arg(argument));
+        let [sentence, hint] = said.lines().collect::<Vec<_>>()[..] else {
+            panic!("a sentence and a hint: {said}");
+        };
+        assert!(sentence.contains("a\\n\\nb\\u{1b}'"), "{sentence}");
+        assert_eq!(hint, "For more information, try '--help'.");
+    }
+}
+
+#[test]
+fn what_was_asked_for_goes_to_stdout_and_all_is_well() {
+    for mut command in asked() {
+        let output = run(&mut command);
+        assert!(output.status.success() && !output.stdout.is_empty(), "{output:?}");
+    }
+}
+
+#[test]
+fn what_was_asked_for_and_cannot_be_written_is_a_failure_unless_nobody_wants_it() {
+    for mut command in asked() {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let output = run(command.stdout(full));
+        assert_eq!(output.status.code(), Some(1), "{command:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.ends_with(": cannot write to stdout: No space left on device\n"), "{said}");
+        assert_eq!(said.lines().count(), 1);
+
+        let (reader, unread) = io::pipe().unwrap();
+        drop(reader);
+        let output = run(command.stdout(unread));
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
     }
 }

@@ -1,14 +1,85 @@
 //! Out of descriptors the hub says so once, sleeps, and goes on when there are some.
 
-use crate::support::{Hub, Peer, command, heavy, wait_until};
+use std::{
+    fs,
+    process::{Command, Stdio},
+};
+
+use crate::support::{Hub, Peer, Program, command, heavy, wait_until};
 
 const SERVER: &str = env!("CARGO_BIN_EXE_hub-server");
+const CLIENT: &str = env!("CARGO_BIN_EXE_hub-client");
 
-fn limited(descriptors: usize, args: &[&str]) -> std::process::Command {
+fn limited(descriptors: usize, args: &[&str]) -> Command {
+    let mut command = limited_program(descriptors, SERVER);
+    command.args(["--bind", "127.0.0.1"]).args(args).arg("0");
+    command
+}
+
+fn limited_program(descriptors: usize, program: &str) -> Command {
     let mut command = command("sh");
     let script = format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"");
-    command.args(["-c", &script, SERVER, "--bind", "127.0.0.1"]).args(args).arg("0");
+    command.args(["-c", &script, program]);
     command
+}
+
+/// Starts it without any input.
+fn start(command: &mut Command) -> Program {
+    Program::spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()))
+}
+
+/// Whether it says anything on stdout; if not, it has ended and said why in one sentence.
+fn starts(program: &mut Program, name: &str) -> bool {
+    let starts = program.out.try_next().is_some();
+    if !starts {
+        program.ends_with(1);
+        let why = "too few file descriptors are allowed (Too many open files)";
+        assert_eq!(program.err.rest(), format!("{name}: cannot start: {why}\n"));
+    }
+    starts
+}
+
+#[test]
+fn the_server_starts_or_says_why_not_however_few_descriptors_there_are() {
+    let mut least = None;
+    for descriptors in 4..=40 {
+        let mut program = start(&mut limited(descriptors, &[]));
+        if starts(&mut program, "hub-server") {
+            program.stop();
+            least = least.or(Some(descriptors));
+        } else {
+            assert_eq!(least, None, "{descriptors} are too few");
+        }
+    }
+    assert!(least.is_some());
+}
+
+#[test]
+fn the_client_starts_or_says_why_not_however_few_descriptors_there_are() {
+    let hub = Hub::start(&[]);
+    let port = hub.address.port().to_string();
+    let mut least = None;
+    for descriptors in 4..=40 {
+        let mut program = start(limited_program(descriptors, CLIENT).arg(&port));
+        if starts(&mut program, "hub-client") {
+            program.ends_with(0);
+            least = least.or(Some(descriptors));
+        } else {
+            assert_eq!(least, None, "{descriptors} are too few");
+        }
+    }
+    assert!(least.is_some());
+}
+
+#[test]
+fn every_event_loop_needs_descriptors_of_its_own() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(&file, "server.workers = 64").unwrap();
+    let config = ["--config", file.path().to_str().unwrap()];
+    for (descriptors, enough) in [(100, false), (250, false), (300, true)] {
+        let mut program = start(&mut limited(descriptors, &config));
+        assert_eq!(starts(&mut program, "hub-server"), enough, "{descriptors}");
+    }
 }
 
 #[test]

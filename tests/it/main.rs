@@ -19,6 +19,7 @@ mod foreign;
 mod half_close;
 mod hostile;
 mod json;
+mod library;
 mod limit;
 mod paused;
 mod pty;

@@ -234,7 +234,7 @@ fn without_stdout_it_stops_in_order_with_status_1() {
     let mut peer = hub.peer();
     peer.send("anybody?\n");
     hub.program.ends_with(1);
-    assert_eq!(hub.program.err.next(), "hub-server: cannot go on: stdout is closed");
+    assert_eq!(hub.program.err.next(), "hub-server: cannot write to stdout: Broken pipe");
     // The line was not taken, so this is no orderly end.
     assert_eq!(peer.try_rest().unwrap_err().kind(), io::ErrorKind::ConnectionReset);
 }

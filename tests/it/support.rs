@@ -122,6 +122,13 @@ impl Program {
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
+    /// How far it has read in the file at its stdin, in bytes.
+    pub(crate) fn position_in_stdin(&self) -> u64 {
+        let info = fs::read_to_string(format!("/proc/{}/fdinfo/0", self.pid())).unwrap();
+        let position = info.lines().find_map(|line| line.strip_prefix("pos:")).unwrap();
+        position.trim().parse().unwrap()
+    }
+
     /// Open descriptors.
     pub(crate) fn descriptors(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap().count()

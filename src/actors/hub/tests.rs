@@ -193,7 +193,7 @@ async fn what_happens_while_the_console_is_busy_goes_to_it_in_one_message() {
 #[actix::test]
 async fn the_console_gets_a_large_share_while_the_rest_is_still_coming() {
     let mut stage = stage(1);
-    let lines = Lines::one(&"x".repeat(LARGE / 2));
+    let lines = Lines::one(&"x".repeat(print_queue::LARGE / 2));
     let received = |port| Received { peer: peer(port), cut: Cut::Lines(lines.clone()) };
     let _answers = [1, 2, 3].map(|port| stage.hub.send(received(port)));
     let (first, _unanswered) = stage.console.next().await;

@@ -12,14 +12,14 @@ use actix::{AsyncContext, Context};
 use tokio::io::ReadBuf;
 
 use super::{Session, Stream};
-use crate::{actors::poll_fn::poll_fn, event::CloseReason, transcript::REFUSAL};
+use crate::{actors::poll_fn::poll_fn, event::CloseReason, greeting};
 
 /// How long a refused peer may take to read its refusal and go.
 pub(super) const LINGER: Duration = Duration::from_secs(1);
 
 impl<S: Stream> Session<S> {
     pub(super) fn refused(&mut self, ctx: &mut Context<Self>) {
-        self.outbox.push(format!("421 {REFUSAL}\n").into());
+        self.outbox.push(greeting::refused().into());
         let linger = match Arc::clone(&self.setup.lingering).try_acquire_owned() {
             Ok(place) => {
                 // Given back with the actor's memory.
