@@ -12,15 +12,17 @@ use super::*;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A listening socket at a free port, and where that is.
-fn listening(keepalive: Option<Duration>) -> (TcpListener, SocketAddr) {
-    let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0)), 4, keepalive).unwrap();
+fn listening(timeouts: &Timeouts) -> (TcpListener, SocketAddr) {
+    let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0)), 4, timeouts).unwrap();
     let address = listener.local_addr().unwrap();
     (TcpListener::from_std(listener).unwrap(), address)
 }
 
-/// One connection that a listener has accepted, and its other end.
-async fn accepted(keepalive: Option<Duration>) -> (TcpStream, StdStream) {
-    let (listener, address) = listening(keepalive);
+/// One connection that such a listener has accepted, and its other end.
+async fn accepted(keepalive: Option<u64>, stall: u64) -> (TcpStream, StdStream) {
+    let keepalive = keepalive.map(Duration::from_secs);
+    let stall = Duration::from_secs(stall);
+    let (listener, address) = listening(&Timeouts { keepalive, stall, ..Timeouts::default() });
     let theirs = StdStream::connect(address).unwrap();
     let (ours, _) = timeout(PATIENCE, listener.accept()).await.unwrap().unwrap();
     (ours, theirs)
@@ -28,7 +30,7 @@ async fn accepted(keepalive: Option<Duration>) -> (TcpStream, StdStream) {
 
 #[tokio::test]
 async fn accepted_connections_send_without_delay_and_probe_silent_peers() {
-    let (stream, _theirs) = accepted(Some(Duration::from_secs(60))).await;
+    let (stream, _theirs) = accepted(Some(60), 10).await;
     assert!(stream.nodelay().unwrap());
     let socket = SockRef::from(&stream);
     assert!(socket.keepalive().unwrap());
@@ -38,22 +40,38 @@ async fn accepted_connections_send_without_delay_and_probe_silent_peers() {
 }
 
 #[tokio::test]
+async fn a_dead_peer_is_noticed_just_as_soon_when_lines_are_on_their_way_to_it() {
+    let (stream, _theirs) = accepted(Some(60), 10).await;
+    let unacknowledged = SockRef::from(&stream).tcp_user_timeout().unwrap();
+    assert_eq!(unacknowledged, Some(Duration::from_secs(90)));
+}
+
+#[tokio::test]
+async fn a_peer_that_may_stall_for_long_is_not_taken_for_dead_before() {
+    let (stream, _theirs) = accepted(Some(60), 600).await;
+    let unacknowledged = SockRef::from(&stream).tcp_user_timeout().unwrap();
+    assert_eq!(unacknowledged, Some(Duration::from_secs(600)));
+}
+
+#[tokio::test]
 async fn probes_are_a_second_apart_at_least() {
-    let (stream, _theirs) = accepted(Some(Duration::from_secs(2))).await;
+    let (stream, _theirs) = accepted(Some(2), 10).await;
     let socket = SockRef::from(&stream);
     assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(1));
 }
 
 #[tokio::test]
 async fn without_keepalive_silent_peers_are_not_probed() {
-    let (stream, _theirs) = accepted(None).await;
+    let (stream, _theirs) = accepted(None, 10).await;
     assert!(stream.nodelay().unwrap());
-    assert!(!SockRef::from(&stream).keepalive().unwrap());
+    let socket = SockRef::from(&stream);
+    assert!(!socket.keepalive().unwrap());
+    assert_eq!(socket.tcp_user_timeout().unwrap(), None);
 }
 
 #[tokio::test]
 async fn newcomers_are_limited_and_the_next_is_accepted_when_one_is_no_newcomer_any_more() {
-    let (listener, address) = listening(None);
+    let (listener, address) = listening(&Timeouts::default());
     let theirs: Vec<_> = (0..=NEWCOMERS).map(|_| StdStream::connect(address).unwrap()).collect();
     let newcomers = RefCell::new(Vec::new());
     let serve = |stream, peer, newcomer| newcomers.borrow_mut().push((peer, newcomer, stream));

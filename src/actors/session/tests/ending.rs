@@ -67,9 +67,30 @@ async fn a_silent_peer_is_let_go_if_silence_has_a_limit() {
     let start = Instant::now();
     tokio::time::advance(Duration::from_secs(50)).await;
     assert!(scene.deregister.is_empty().await, "half a line is not silence");
-    assert_eq!(scene.deregister.answer(()).await.reason, CloseReason::Idle);
+    assert_eq!(scene.read_to_end().await, "", "it says goodbye");
     assert_passed(start, Duration::from_secs(60));
+    assert_eq!(scene.deregister.answer(()).await.reason, CloseReason::Idle);
+    assert_passed(start, Duration::from_millis(60_250));
+}
+
+#[actix::test]
+async fn what_was_on_its_way_when_a_silent_peer_was_let_go_is_taken() {
+    tokio::time::pause();
+    let mut scene = open(|setup| setup.idle = Some(Duration::from_secs(12))).await;
     assert_eq!(scene.read_to_end().await, "");
+    scene.write("late\n").await;
+    assert_eq!(scene.received.answer(Ok(())).await.cut, lines("etal"));
+    assert_eq!(scene.deregister.answer(()).await.reason, CloseReason::Idle);
+}
+
+#[actix::test]
+async fn a_silent_peer_that_does_not_read_either_is_let_go_as_stalled() {
+    tokio::time::pause();
+    let start = Instant::now();
+    let mut scene = open(|setup| setup.idle = Some(Duration::from_secs(12))).await;
+    assert!(soon(scene.deliver(&"x".repeat(200))).await);
+    assert_eq!(scene.deregister.answer(()).await.reason, CloseReason::Stalled);
+    assert_passed(start, Duration::from_secs(12 + 10));
 }
 
 #[actix::test]
