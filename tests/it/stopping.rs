@@ -125,8 +125,9 @@ fn of_the_operators_lines_all_that_were_read_are_relayed_and_no_more_are_read() 
     let mut peer = hub.peer();
     let (enough, more) = mpsc::channel::<()>();
     thread::spawn(move || {
-        for thousand in (0..).step_by(1000) {
-            let lines = (thousand..thousand + 1000).map(|number| format!("{number:09}\n"));
+        // More at once than a pipe holds: there is always more to be read.
+        for first in (0..).step_by(10_000) {
+            let lines = (first..first + 10_000).map(|number| format!("{number:09}\n"));
             let written = operator.write_all(lines.collect::<String>().as_bytes());
             if written.is_err() || more.try_recv() == Err(TryRecvError::Disconnected) {
                 return;
