@@ -134,3 +134,6 @@ impl Fault {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,7 +53,7 @@ fn the_servers_transcript_reads_like_the_labs() {
         Event::Bound { address: "0.0.0.0:4444".parse().unwrap() },
         Event::Connected { peer: peer(13442), sessions: 1 },
         message(13442, "revres ot gnidnes 1 eniL"),
-        message(13442, "racecar\ntac ocat".replace("\\n", "\n").as_str()),
+        message(13442, "racecar\ntac ocat"),
         Event::Broadcast { lines: Lines::one("I have 3 clients"), sessions: 1 },
         Event::Disconnected { peer: peer(13442), reason: left, sessions: 0 },
         Event::Stopped,
@@ -143,7 +143,7 @@ fn what_comes_while_the_prompt_stands_begins_on_a_new_line() {
         out.strip_prefix("> Connected to server IP = 0.0.0.0 and PORT = 4444\n").unwrap().to_owned()
     };
     assert_eq!(
-        after(&[response("a\nb".replace("\\n", "\n").as_str())]),
+        after(&[response("a\nb")]),
         "\n> Enter string : \n> Server response : a\n\
          \n> Enter string : \n> Server response : b\n\
          \n> Enter string : "
@@ -221,12 +221,40 @@ fn what_is_safe_stays_as_it_is() {
     }
 }
 
+/// What SPEC section 3 has escaped, written out.
+fn is_to_be_escaped(character: char) -> bool {
+    matches!(
+        u32::from(character),
+        // C0 but tab, DEL and C1.
+        0x00..=0x08 | 0x0a..=0x1f | 0x7f | 0x80..=0x9f
+        // Line and paragraph separators.
+        | 0x2028 | 0x2029
+        // Bidirectional controls.
+        | 0x061c | 0x200e | 0x200f
+        | 0x202a | 0x202b | 0x202c | 0x202d | 0x202e
+        | 0x2066 | 0x2067 | 0x2068 | 0x2069
+    )
+}
+
+#[test]
+fn of_all_characters_those_that_are_written_down_are_escaped_and_no_other() {
+    for character in '\0'..=char::MAX {
+        let expected = match character {
+            '\n' => "\\n".to_owned(),
+            '\r' => "\\r".to_owned(),
+            _ if is_to_be_escaped(character) => format!("\\u{{{:x}}}", u32::from(character)),
+            _ => character.to_string(),
+        };
+        assert_eq!(escaped(&character.to_string()), expected, "{:x}", u32::from(character));
+    }
+}
+
 proptest! {
     #[test]
     fn nothing_unsafe_is_left(text in any::<String>()) {
         let shown = escaped(&text);
-        prop_assert!(!shown.chars().any(is_unsafe));
-        let safe: String = text.chars().filter(|&character| !is_unsafe(character)).collect();
+        prop_assert!(!shown.chars().any(is_to_be_escaped));
+        let safe: String = text.chars().filter(|&one| !is_to_be_escaped(one)).collect();
         prop_assert_eq!(escaped(&safe), safe);
     }
 }

@@ -91,6 +91,29 @@ fn a_reset_in_the_middle_of_a_line() {
 }
 
 #[test]
+fn more_silent_peers_and_peers_with_half_a_line_than_there_are_buffers() {
+    let mut hub = Hub::start(&["--max-sessions", "160"]);
+    let mut holders = Vec::new();
+    for begun in ["", "half a l"] {
+        for _ in 0..70 {
+            let mut peer = hub.peer();
+            peer.send(format!("a whole line\n{begun}"));
+            // What came with this line has been read when it has been printed.
+            hub.program.out.find("Client message = enil elohw a");
+            holders.push(peer);
+        }
+        let mut other = hub.peer();
+        other.send("my turn\n");
+        hub.program.out.find("Client message = nrut ym");
+    }
+    for mut peer in holders.drain(70..) {
+        peer.send("ine\n");
+        hub.program.out.find("Client message = enil a flah");
+    }
+    still_does_its_job(&mut hub);
+}
+
+#[test]
 fn a_line_without_an_end() {
     let _turn = heavy();
     let mut hub = Hub::start(&[]);

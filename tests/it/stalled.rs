@@ -7,27 +7,15 @@ use std::{
     time::Duration,
 };
 
-use socket2::{Domain, Socket, Type};
-
-use crate::support::{Hub, Peer, nap};
+use crate::support::{Hub, nap};
 
 const CONFIG: &str = "[limits]\nmax_line = \"64 KiB\"\noutbox = \"128 KiB\"\n\
                       [timeouts]\nstall = \"1s\"\n";
 
-/// A peer whose kernel takes in little, so that not reading is noticed soon.
-fn small_peer(hub: &Hub) -> Peer {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    socket.set_recv_buffer_size(4096).unwrap();
-    socket.connect(&hub.address.into()).unwrap();
-    let mut peer = Peer::of(socket.into());
-    assert!(peer.line().starts_with("220 "));
-    peer
-}
-
 #[test]
 fn a_peer_that_does_not_read_is_let_go_and_the_others_get_everything() {
     let mut hub = Hub::with_config(CONFIG, &["--format", "json"]);
-    let mut stalled = small_peer(&hub);
+    let mut stalled = hub.small_peer();
     let mut reader = hub.peer();
     let mut talker = hub.peer();
     let line = "x".repeat(10_000);
@@ -64,7 +52,7 @@ fn a_peer_that_does_not_read_is_let_go_and_the_others_get_everything() {
 #[test]
 fn reading_a_byte_now_and_then_is_not_reading() {
     let mut hub = Hub::with_config(CONFIG, &["--format", "json"]);
-    let peer = small_peer(&hub);
+    let peer = hub.small_peer();
     let (enough, tick) = mpsc::channel::<()>();
     let trickle = thread::spawn(move || {
         // A byte, and then nothing for a while.
@@ -86,7 +74,7 @@ fn reading_a_byte_now_and_then_is_not_reading() {
 fn while_a_stalled_peer_holds_up_the_operator_lines_of_clients_still_arrive() {
     let config = CONFIG.replace("1s", "1h");
     let mut hub = Hub::with_config(&config, &["--format", "json"]);
-    let _stalled = small_peer(&hub);
+    let _stalled = hub.small_peer();
     let mut talker = hub.peer();
     let mut stdin = hub.program.stdin.take().unwrap();
     // More than the kernel and the outbox take: the operator is held up for an hour.
@@ -107,7 +95,7 @@ fn while_a_stalled_peer_holds_up_the_operator_lines_of_clients_still_arrive() {
 #[test]
 fn a_slow_but_steady_reader_is_not_let_go() {
     let mut hub = Hub::with_config(CONFIG, &["--format", "json"]);
-    let mut slow = small_peer(&hub);
+    let mut slow = hub.small_peer();
     let mut stdin = hub.program.stdin.take().unwrap();
     let relaying = thread::spawn(move || {
         let line = format!("{}\n", "x".repeat(9_999));

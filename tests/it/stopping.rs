@@ -1,63 +1,158 @@
 //! Stopping is orderly, bounded, and prompt if nothing waits.
 
 use std::{
-    io::{self, Write},
+    io::{self, Read, Seek, Write},
     net::TcpStream,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixStream,
+    },
     process::Stdio,
+    sync::mpsc::{self, TryRecvError},
     thread,
 };
 
 use rustix::process::Signal;
 
-use crate::support::{Hub, Peer, heavy, server_command, wait_until};
+use crate::support::{Hub, Program, config_file, heavy, server_command, wait_until};
+
+/// A hub with this at stdin, in format json.
+fn hub_with_stdin(stdin: impl Into<Stdio>) -> Hub {
+    let mut command = server_command();
+    command.args(["--bind", "127.0.0.1", "--format", "json", "0"]);
+    Hub::of(Program::spawn(command.stdin(stdin).stdout(Stdio::piped())))
+}
+
+/// It greets a peer, and the signal ends it in the orderly way.
+fn stops_in_order(mut hub: Hub, signal: Signal) {
+    let mut peer = hub.peer();
+    hub.event_named("connected");
+    hub.program.signal(signal);
+    assert_eq!(peer.rest(), "", "an orderly close");
+    let gone = hub.event();
+    assert_eq!((&gone["event"], &gone["reason"]), (&"disconnected".into(), &"shutdown".into()));
+    assert_eq!(hub.event()["event"], "stopped");
+    assert_eq!(hub.program.out.try_next(), None);
+    hub.program.ends_with(0);
+}
+
+/// What is entered here reaches a peer.
+fn relays(hub: &Hub, mut operator: impl Write) {
+    let mut peer = hub.peer();
+    operator.write_all(b"anybody there?\n").unwrap();
+    assert_eq!(peer.line(), "anybody there?");
+    hub.event_named("broadcast");
+    peer.leave();
+    hub.event_named("disconnected");
+}
 
 #[test]
 fn it_stops_whatever_stdin_is_and_says_stopped_last() {
-    for (signal, null) in [(Signal::TERM, false), (Signal::INT, true)] {
-        let mut command = server_command();
-        command.args(["--bind", "127.0.0.1", "--format", "json", "0"]);
-        command.stdout(Stdio::piped()).stdin(if null { Stdio::null() } else { Stdio::piped() });
-        let mut hub = Hub::of(crate::support::Program::spawn(&mut command));
-        let mut peer = hub.peer();
-        hub.event_named("connected");
-        hub.program.signal(signal);
-        assert_eq!(peer.rest(), "", "an orderly close");
-        let gone = hub.event();
-        assert_eq!((&gone["event"], &gone["reason"]), (&"disconnected".into(), &"shutdown".into()));
-        assert_eq!(hub.event()["event"], "stopped");
-        assert_eq!(hub.program.out.try_next(), None);
-        hub.program.ends_with(0);
-    }
+    stops_in_order(hub_with_stdin(Stdio::null()), Signal::INT);
+    let mut hub = hub_with_stdin(Stdio::piped());
+    let mut pipe = hub.program.stdin.take().unwrap();
+    relays(&hub, &mut pipe);
+    stops_in_order(hub, Signal::TERM);
+}
+
+#[test]
+fn a_file_at_stdin_is_relayed_to_whoever_is_there_and_then_it_goes_on_serving() {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(b"the only line\n").unwrap();
+    file.rewind().unwrap();
+    let hub = hub_with_stdin(file);
+    let broadcast = hub.event();
+    assert_eq!((&broadcast["text"], &broadcast["sessions"]), (&"the only line".into(), &0.into()));
+    stops_in_order(hub, Signal::TERM);
+}
+
+#[test]
+fn a_socket_at_stdin_is_an_operator_and_holds_nothing_up() {
+    let (mut operator, socket) = UnixStream::pair().unwrap();
+    let hub = hub_with_stdin(OwnedFd::from(socket));
+    relays(&hub, &mut operator);
+    stops_in_order(hub, Signal::TERM);
+}
+
+#[test]
+fn a_terminal_at_stdin_alone_is_an_operator_and_holds_nothing_up() {
+    let (mut operator, terminal) = pty_process::blocking::open().unwrap();
+    let hub = hub_with_stdin(terminal.as_fd().try_clone_to_owned().unwrap());
+    relays(&hub, &mut operator);
+    stops_in_order(hub, Signal::TERM);
 }
 
 #[test]
 fn it_stops_in_the_order_that_is_written_down() {
-    let mut hub = Hub::start(&["--format", "json"]);
-    let mut peer = hub.peer();
-    let (address, sender) = (hub.address, peer.address().to_string());
-    hub.event_named("connected");
-    peer.send("sent before\n");
-    assert_eq!(hub.event_named("message")["text"], "erofeb tnes");
+    let config = "[limits]\noutbox = \"16 MiB\"\n[timeouts]\ndrain = \"1h\"\n";
+    let mut hub = Hub::with_config(config, &["--format", "json"]);
+    let mut peer = hub.small_peer();
+    let (address, sender) = (hub.address, format!("\"{}\"", peer.address()));
+    // More than the kernel takes for a peer that does not read: the session has something to do.
+    for _ in 0..512 {
+        hub.program.enter(&"x".repeat(16_383));
+    }
     hub.program.enter("entered before");
-    assert_eq!(peer.line(), "entered before");
-    hub.event_named("broadcast");
+    while hub.event_named("broadcast")["text"] != "entered before" {}
     hub.program.signal(Signal::TERM);
-    // 1. The listener is closed: the system refuses, or what it had accepted is dropped.
-    wait_until("nobody is admitted any more", || {
-        let admitted = TcpStream::connect(address).map(|stream| Peer::of(stream).try_rest());
-        (!matches!(admitted, Ok(Ok(greeting)) if greeting.starts_with("220"))).then_some(())
-    });
-    // 3. The session says goodbye, still takes what was on its way, and ends.
-    assert_eq!(peer.line(), "");
-    let _ = peer.try_send("on its way\n");
-    let rest = hub.program.out.rest();
-    let events: Vec<serde_json::Value> =
-        rest.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let gone = events.iter().find(|event| event["peer"] == sender && event["reason"].is_string());
-    assert_eq!(gone.unwrap()["reason"], "shutdown", "{rest}");
-    // 4. Stopped comes last, and what was taken before.
-    assert_eq!(events.last().unwrap()["event"], "stopped");
+    // 1. The listener is closed. (What comes of a connection made in that moment is the system's.)
+    wait_until("it no longer listens", || TcpStream::connect(address).err());
+    // 3. The session takes what is sent, sends what waits, says goodbye, and ends.
+    peer.send("on its way\n");
+    assert_eq!(hub.event_named("message")["text"], "yaw sti no");
+    let rest = peer.rest();
+    assert_eq!(rest.len(), 512 * 16_384 + "entered before\n".len());
+    assert!(rest.ends_with("x\nentered before\n"));
+    // 4. Stopped comes last.
+    let events = hub.program.out.rest();
+    let gone = events.lines().find(|event| event.contains(&sender)).unwrap();
+    assert!(gone.contains(r#""disconnected""#) && gone.contains(r#""shutdown""#), "{gone}");
+    assert!(events.ends_with("\"event\":\"stopped\"}\n"), "{events}");
     hub.program.ends_with(0);
+}
+
+#[test]
+fn of_the_operators_lines_all_that_were_read_are_relayed_and_no_more_are_read() {
+    let _turn = heavy();
+    let (mut pipe, mut operator) = io::pipe().unwrap();
+    // Batches smaller than what is read at once: a few wait to be cut.
+    let limits = "[limits]\nmax_line = \"1 KiB\"\noutbox = \"4 KiB\"\n";
+    let file = config_file(&format!("{limits}[timeouts]\ndrain = \"1h\"\n"));
+    let mut command = server_command();
+    command.args(["--bind", "127.0.0.1", "--config"]).arg(file.path()).arg("0");
+    command.stdin(pipe.try_clone().unwrap()).stdout(Stdio::piped());
+    let mut hub = Hub::of(Program::spawn(&mut command));
+    let mut peer = hub.peer();
+    let (enough, more) = mpsc::channel::<()>();
+    thread::spawn(move || {
+        // More at once than a pipe holds: there is always more to be read.
+        for first in (0..).step_by(10_000) {
+            let lines = (first..first + 10_000).map(|number| format!("{number:09}\n"));
+            let written = operator.write_all(lines.collect::<String>().as_bytes());
+            if written.is_err() || more.try_recv() == Err(TryRecvError::Disconnected) {
+                return;
+            }
+        }
+    });
+    for number in 0..50_000 {
+        assert_eq!(peer.line(), format!("{number:09}"));
+    }
+    hub.program.signal(Signal::TERM);
+    let mut next = 50_000;
+    for line in peer.rest().lines() {
+        assert_eq!(line, format!("{next:09}"));
+        next += 1;
+    }
+    hub.program.ends_with(0);
+    // What it has not read is still in the pipe, of which the test has an end, too.
+    drop(enough);
+    let mut left = String::new();
+    pipe.read_to_string(&mut left).unwrap();
+    // Of one line at most the beginning has been read.
+    let mut left = left.lines();
+    let cut = left.next().unwrap();
+    assert!(format!("{next:09}").ends_with(cut), "{cut} is left, {next} has not arrived");
+    assert_eq!(left.next(), Some(format!("{:09}", next + 1).as_str()));
 }
 
 #[test]
@@ -143,4 +238,19 @@ fn without_stdout_it_stops_in_order_with_status_1() {
     assert_eq!(hub.program.err.next(), "hub-server: cannot write to stdout: Broken pipe");
     // The line was not taken, so this is no orderly end.
     assert_eq!(peer.try_rest().unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn a_peer_of_which_half_a_line_was_read_can_tell_that_this_was_no_orderly_end() {
+    let mut hub = Hub::start(&[]);
+    let mut peer = hub.peer();
+    peer.send("a whole line\nhalf a l");
+    hub.program.out.find("Client message = enil elohw a");
+    hub.program.signal(Signal::TERM);
+    // First comes the goodbye, and when the rest of the line has not followed, the reset. Linux
+    // calls a reset behind an end a broken pipe.
+    assert_eq!(peer.rest(), "");
+    let reset = wait_until("it can tell", || peer.stream().take_error().unwrap());
+    assert_eq!(reset.kind(), io::ErrorKind::BrokenPipe);
+    hub.program.ends_with(0);
 }

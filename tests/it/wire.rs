@@ -77,6 +77,21 @@ fn a_line_of_exactly_max_line_passes_and_one_byte_more_is_discarded_and_reported
 }
 
 #[test]
+fn a_long_line_goes_both_ways_whole() {
+    let config = "[limits]\nmax_line = \"1 MiB\"\noutbox = \"2 MiB\"\n";
+    let mut hub = Hub::with_config(config, &[]);
+    let mut peer = hub.peer();
+    let long: String = (0..125_000).map(|number| format!("{number:08}")).collect();
+    peer.send(format!("{long}\nshort\n"));
+    assert!(message(&hub).bytes().eq(long.bytes().rev()));
+    assert_eq!(message(&hub), "trohs");
+    hub.program.enter(&long);
+    hub.program.enter("short");
+    assert!(peer.line() == long);
+    assert_eq!(peer.line(), "short");
+}
+
+#[test]
 fn an_operators_line_that_is_too_long_is_not_sent_and_stderr_says_so() {
     let mut hub = Hub::with_config("[limits]\nmax_line = 10\n", &[]);
     let mut peer = hub.peer();

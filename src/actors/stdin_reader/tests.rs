@@ -31,6 +31,17 @@ async fn lines_that_wait_together_are_relayed_together() {
 }
 
 #[actix::test]
+async fn a_short_batch_does_not_keep_the_memory_that_was_read_into() {
+    let mut scene = scene();
+    scene.input.write_all(b"short\n").await.unwrap();
+    let (Broadcast(lines), _unanswered) = scene.broadcast.next().await;
+    let bytes = lines.as_bytes().clone();
+    drop(lines);
+    let own = bytes.try_into_mut().expect("nobody else has a part of it");
+    assert!(own.capacity() < 64, "{} bytes", own.capacity());
+}
+
+#[actix::test]
 async fn a_batch_is_no_larger_than_an_outbox() {
     let mut scene = scene();
     scene.input.write_all("0123456789\n".repeat(200).as_bytes()).await.unwrap();

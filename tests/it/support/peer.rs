@@ -1,0 +1,85 @@
+//! A peer of the hub's that the test plays.
+
+use std::{
+    io::{self, BufRead, BufReader, Read, Write},
+    net::{Shutdown, SocketAddr, TcpStream},
+    time::Duration,
+};
+
+use socket2::SockRef;
+
+use super::PATIENCE;
+
+/// A peer over a plain socket.
+pub(crate) struct Peer {
+    reader: BufReader<TcpStream>,
+}
+
+impl Peer {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
+        Self::of(TcpStream::connect(address).unwrap())
+    }
+
+    pub(crate) fn of(stream: TcpStream) -> Self {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        Self { reader: BufReader::new(stream) }
+    }
+
+    pub(crate) fn stream(&self) -> &TcpStream {
+        self.reader.get_ref()
+    }
+
+    /// The peer's own address, which the hub knows it by.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.stream().local_addr().unwrap()
+    }
+
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.try_send(bytes).unwrap();
+    }
+
+    pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        self.reader.get_mut().write_all(bytes.as_ref())
+    }
+
+    /// The next line without its end; empty at the end of the stream.
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.reader.read_line(&mut line).unwrap();
+        line.strip_suffix('\n').unwrap_or(&line).to_owned()
+    }
+
+    /// All that comes until the hub closes.
+    pub(crate) fn rest(&mut self) -> String {
+        self.try_rest().unwrap()
+    }
+
+    pub(crate) fn try_rest(&mut self) -> io::Result<String> {
+        let mut rest = String::new();
+        self.reader.read_to_string(&mut rest).map(|_| rest)
+    }
+
+    /// The bytes that come next, as many as this.
+    pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        self.reader.read_exact(&mut bytes).unwrap();
+        bytes
+    }
+
+    /// Closes the sending side.
+    pub(crate) fn half_close(&mut self) {
+        self.stream().shutdown(Shutdown::Write).unwrap();
+    }
+
+    /// Leaves, and waits until the hub has closed.
+    pub(crate) fn leave(mut self) -> String {
+        self.half_close();
+        self.rest()
+    }
+
+    /// Closes with a reset.
+    pub(crate) fn reset(self) {
+        SockRef::from(self.stream()).set_linger(Some(Duration::ZERO)).unwrap();
+    }
+}
