@@ -61,7 +61,8 @@ impl<S: Stream> Session<S> {
         {
             self.phase = Phase::Parting(reason);
             self.heard = Some(Instant::now());
-            if self.taking {
+            // An orderly goodbye says that all has been taken.
+            if self.taking && !self.reader.has_begun_a_line() {
                 ctx.spawn(poll_fn(Self::poll_hang_up));
             }
             self.watch_silence(LAST_LINES, ctx);
