@@ -12,7 +12,7 @@ use bytes::BytesMut;
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use linehub::event::{Event, Stamped};
-use linehub::lines::{BATCH, Cut, LineDecoder, Lines};
+use linehub::lines::{BATCH, Decoded, LineDecoder, Lines};
 use linehub::reverse::reverse_lines;
 use linehub::transcript::{Json, Page, Renderer, ServerTranscript};
 use tokio_util::codec::Decoder;
@@ -62,15 +62,15 @@ impl Text {
     }
 }
 
-fn cut(mut stream: BytesMut) -> Cut {
+fn cut(mut stream: BytesMut) -> Decoded {
     // All of it at once, the CRs included.
     LineDecoder::with_batch(MAX_LINE, 2 * BATCH).decode(&mut stream).unwrap().unwrap()
 }
 
 fn lines(text: &Text) -> Lines {
     match cut(BytesMut::from(&text.batch()[..])) {
-        Cut::Lines(lines) => lines,
-        Cut::Discarded(_) => Lines::one(""),
+        Decoded::Lines(lines) => lines,
+        Decoded::Discarded(_) => Lines::one(""),
     }
 }
 

@@ -15,11 +15,11 @@ use tokio::{
 };
 
 use crate::{
-    actors::messages::{Print, Untaken},
+    actors::messages::{ConsoleGone, Print},
     event::{ClosedBy, Event},
     greeting::Greeting,
     line_reader::{Buffers, LineReader},
-    lines::{Cut, LineDecoder, Lines},
+    lines::{Decoded, LineDecoder, Lines},
     reason::reason,
     reverse::reverse_lines,
 };
@@ -101,8 +101,8 @@ pub enum ClientError {
     ConsoleGone,
 }
 
-impl From<Untaken> for ClientError {
-    fn from(_: Untaken) -> Self {
+impl From<ConsoleGone> for ClientError {
+    fn from(_: ConsoleGone) -> Self {
         Self::ConsoleGone
     }
 }
@@ -207,7 +207,7 @@ impl Client {
         };
         let first = incoming.reader.next(&mut incoming.stream).await;
         let lost = |source| ClientError::Lost { server, source };
-        let Some(Cut::Lines(lines)) = first.map_err(lost)? else {
+        let Some(Decoded::Lines(lines)) = first.map_err(lost)? else {
             return Err(ClientError::Greeting { server });
         };
         let (status, rest) = lines.split_first();
@@ -261,11 +261,11 @@ impl Client {
         if let Some(lines) = incoming.early.take() {
             self.say(Event::Response { lines: reverse_lines(lines) }).await?;
         }
-        while let Some(cut) = incoming.reader.next(&mut incoming.stream).await.map_err(lost)? {
+        while let Some(decoded) = incoming.reader.next(&mut incoming.stream).await.map_err(lost)? {
             incoming.progress.set(incoming.progress.get() + 1);
-            let event = match cut {
-                Cut::Lines(lines) => Event::Response { lines: reverse_lines(lines) },
-                Cut::Discarded(bytes) => Event::Mishap(format!(
+            let event = match decoded {
+                Decoded::Lines(lines) => Event::Response { lines: reverse_lines(lines) },
+                Decoded::Discarded(bytes) => Event::Mishap(format!(
                     "discarded a line of {bytes} bytes from {server}: it is longer than 1 MiB"
                 )),
             };
@@ -284,13 +284,13 @@ impl Client {
         let mut reader = LineReader::new(LineDecoder::new(MAX_LINE), Buffers::new(BUFFERS));
         let mut all = Ok(());
         let end = loop {
-            let cut = tokio::select! {
-                cut = reader.next(&mut input) => cut.map_err(ClientError::Input),
+            let decoded = tokio::select! {
+                decoded = reader.next(&mut input) => decoded.map_err(ClientError::Input),
                 _ = stopped.wait_for(|stopped| *stopped) => break Err(ClientError::Interrupted),
             };
-            let lines = match cut {
-                Ok(Some(Cut::Lines(lines))) => lines,
-                Ok(Some(Cut::Discarded(bytes))) => {
+            let lines = match decoded {
+                Ok(Some(Decoded::Lines(lines))) => lines,
+                Ok(Some(Decoded::Discarded(bytes))) => {
                     let sentence = "it is longer than 1 MiB";
                     let sentence = format!("a line of {bytes} bytes was not sent: {sentence}");
                     self.say(Event::Mishap(sentence)).await?;
@@ -325,7 +325,7 @@ impl Client {
 
     fn say(&self, event: Event) -> impl Future<Output = Result<(), ClientError>> + use<> {
         let said = self.console.send(Print(vec![event.into()]));
-        async { Ok(said.await.unwrap_or(Err(Untaken))?) }
+        async { Ok(said.await.unwrap_or(Err(ConsoleGone))?) }
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::{
 };
 use tokio_util::{codec::Decoder, io::poll_read_buf, sync::PollSemaphore};
 
-use crate::lines::{BATCH, Cut, LineDecoder, Lines};
+use crate::lines::{BATCH, Decoded, LineDecoder, Lines};
 
 /// The least that is asked for in one read, in bytes.
 const READ: usize = BATCH / 2;
@@ -116,10 +116,10 @@ impl LineReader {
         &mut self,
         stream: &mut R,
         cx: &mut Context<'_>,
-    ) -> Poll<io::Result<Option<Cut>>> {
+    ) -> Poll<io::Result<Option<Decoded>>> {
         loop {
-            if let Some(cut) = self.decoder.decode(&mut self.rest)? {
-                return Poll::Ready(Ok(Some(cut)));
+            if let Some(decoded) = self.decoder.decode(&mut self.rest)? {
+                return Poll::Ready(Ok(Some(decoded)));
             }
             if self.ended && self.torn {
                 return Poll::Ready(Ok(None));
@@ -136,7 +136,10 @@ impl LineReader {
     /// # Errors
     ///
     /// The stream's own.
-    pub async fn next<R: AsyncRead + Unpin>(&mut self, stream: &mut R) -> io::Result<Option<Cut>> {
+    pub async fn next<R: AsyncRead + Unpin>(
+        &mut self,
+        stream: &mut R,
+    ) -> io::Result<Option<Decoded>> {
         std::future::poll_fn(|cx| self.poll_next(stream, cx)).await
     }
 
@@ -279,6 +282,6 @@ mod tests {
         assert!(reader.rest.capacity() < 64, "{} bytes", reader.rest.capacity());
         theirs.write_all(b", then the rest\n").await.unwrap();
         let line = Lines::one("half a line, then the rest");
-        assert_eq!(reader.next(&mut ours).await.unwrap(), Some(Cut::Lines(line)));
+        assert_eq!(reader.next(&mut ours).await.unwrap(), Some(Decoded::Lines(line)));
     }
 }

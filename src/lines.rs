@@ -139,7 +139,7 @@ fn is_plain(text: &[u8]) -> bool {
 
 /// What [`LineDecoder`] found in the stream.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Cut {
+pub enum Decoded {
     /// All the whole lines that were at hand.
     Lines(Lines),
     /// A line longer than allowed has ended; this many bytes of it, its end not counted, are gone.
@@ -187,7 +187,7 @@ impl LineDecoder {
     }
 
     /// Goes on with the over-long line that fills `buf` so far; its LF, if it came, ends it.
-    fn discard(&mut self, overlong: Overlong, buf: &mut BytesMut) -> Option<Cut> {
+    fn discard(&mut self, overlong: Overlong, buf: &mut BytesMut) -> Option<Decoded> {
         self.scanned = 0;
         let end = memchr(LF, buf);
         let part = buf.get(..end.unwrap_or(buf.len())).unwrap_or_default();
@@ -197,7 +197,7 @@ impl LineDecoder {
             Some(end) => {
                 buf.advance(end + 1);
                 self.discarding = None;
-                Some(Cut::Discarded(bytes - usize::from(ends_in_cr)))
+                Some(Decoded::Discarded(bytes - usize::from(ends_in_cr)))
             }
             None => {
                 buf.clear();
@@ -230,10 +230,10 @@ impl LineDecoder {
 }
 
 impl Decoder for LineDecoder {
-    type Item = Cut;
+    type Item = Decoded;
     type Error = io::Error;
 
-    fn decode(&mut self, buf: &mut BytesMut) -> io::Result<Option<Cut>> {
+    fn decode(&mut self, buf: &mut BytesMut) -> io::Result<Option<Decoded>> {
         if let Some(overlong) = self.discarding {
             return Ok(self.discard(overlong, buf));
         }
@@ -249,28 +249,28 @@ impl Decoder for LineDecoder {
         let end = self.scanned + last + 1;
         self.scanned = 0;
         match self.first_overlong(window.get(..end).unwrap_or_default()) {
-            None => Ok(Some(Cut::Lines(normalize(take(buf, end))))),
+            None => Ok(Some(Decoded::Lines(normalize(take(buf, end))))),
             Some(0) => Ok(self.discard(Overlong { bytes: 0, ends_in_cr: false }, buf)),
-            Some(start) => Ok(Some(Cut::Lines(normalize(take(buf, start))))),
+            Some(start) => Ok(Some(Decoded::Lines(normalize(take(buf, start))))),
         }
     }
 
-    fn decode_eof(&mut self, buf: &mut BytesMut) -> io::Result<Option<Cut>> {
-        if let Some(cut) = self.decode(buf)? {
-            return Ok(Some(cut));
+    fn decode_eof(&mut self, buf: &mut BytesMut) -> io::Result<Option<Decoded>> {
+        if let Some(decoded) = self.decode(buf)? {
+            return Ok(Some(decoded));
         }
         if let Some(overlong) = self.discarding.take() {
-            return Ok(Some(Cut::Discarded(overlong.bytes)));
+            return Ok(Some(Decoded::Discarded(overlong.bytes)));
         }
         self.scanned = 0;
         let mut rest = std::mem::take(buf);
         match rest.len() {
             0 => Ok(None),
             // Here a CR ends the stream, not a line: it is data and counts.
-            len if len > self.max_line => Ok(Some(Cut::Discarded(len))),
+            len if len > self.max_line => Ok(Some(Decoded::Discarded(len))),
             _ => {
                 rest.extend_from_slice(&[LF]);
-                Ok(Some(Cut::Lines(to_utf8(Lines::new(rest)))))
+                Ok(Some(Decoded::Lines(to_utf8(Lines::new(rest)))))
             }
         }
     }

@@ -10,7 +10,7 @@ use actix::{Actor, Addr, Context, Handler};
 use actix_rt::Arbiter;
 
 use crate::{
-    actors::messages::{Print, Untaken},
+    actors::messages::{ConsoleGone, Print},
     event::{Event, Stamped},
     reason::reason,
     transcript::{Page, Renderer},
@@ -93,7 +93,7 @@ impl Actor for Console {
 }
 
 impl Handler<Print> for Console {
-    type Result = Result<(), Untaken>;
+    type Result = Result<(), ConsoleGone>;
 
     fn handle(&mut self, print: Print, _: &mut Self::Context) -> Self::Result {
         if !self.failed
@@ -102,7 +102,7 @@ impl Handler<Print> for Console {
             self.failed = true;
             self.give_up(&error);
         }
-        if self.failed { Err(Untaken) } else { Ok(()) }
+        if self.failed { Err(ConsoleGone) } else { Ok(()) }
     }
 }
 

@@ -21,11 +21,11 @@ use tokio::sync::oneshot;
 use self::print_queue::{PrintQueue, Taken};
 use crate::{
     actors::messages::{
-        Admission, Bound, Broadcast, Close, Deliver, Deregister, Drain, Print, Received, Refused,
-        Register, Report, SessionHandle, SessionId, Untaken,
+        Admission, Bound, Broadcast, Close, ConsoleGone, Deliver, Deregister, Drain, Print,
+        Received, Refused, Register, Report, SessionHandle, SessionId,
     },
     event::Event,
-    lines::Cut,
+    lines::Decoded,
 };
 
 /// Events that may wait for the Console before a peer that connects has to wait for it, too.
@@ -134,7 +134,7 @@ impl Hub {
         let taken = self.console.send(print);
         ctx.spawn(taken.into_actor(self).map(|taken, hub, ctx| {
             hub.unsaid.printed();
-            let taken = taken.unwrap_or(Err(Untaken));
+            let taken = taken.unwrap_or(Err(ConsoleGone));
             if taken.is_err() {
                 hub.console_alive = None;
             }
@@ -146,8 +146,8 @@ impl Hub {
     }
 }
 
-async fn answer(taken: Taken) -> Result<(), Untaken> {
-    taken.await.unwrap_or(Err(Untaken))
+async fn answer(taken: Taken) -> Result<(), ConsoleGone> {
+    taken.await.unwrap_or(Err(ConsoleGone))
 }
 
 impl Actor for Hub {
@@ -161,7 +161,7 @@ impl Actor for Hub {
 }
 
 impl Handler<Bound> for Hub {
-    type Result = ResponseFuture<Result<(), Untaken>>;
+    type Result = ResponseFuture<Result<(), ConsoleGone>>;
 
     fn handle(&mut self, bound: Bound, ctx: &mut Context<Self>) -> Self::Result {
         Box::pin(answer(self.say_and_tell(Event::Bound { address: bound.address }, ctx)))
@@ -185,13 +185,13 @@ impl Handler<Register> for Hub {
 }
 
 impl Handler<Received> for Hub {
-    type Result = ResponseFuture<Result<(), Untaken>>;
+    type Result = ResponseFuture<Result<(), ConsoleGone>>;
 
     fn handle(&mut self, received: Received, ctx: &mut Context<Self>) -> Self::Result {
         let peer = received.peer;
-        let event = match received.cut {
-            Cut::Lines(lines) => Event::Message { peer, lines },
-            Cut::Discarded(bytes) => Event::Discarded { peer, bytes },
+        let event = match received.input {
+            Decoded::Lines(lines) => Event::Message { peer, lines },
+            Decoded::Discarded(bytes) => Event::Discarded { peer, bytes },
         };
         Box::pin(answer(self.say_and_tell(event, ctx)))
     }
@@ -214,7 +214,7 @@ impl Handler<Deregister> for Hub {
 }
 
 impl Handler<Broadcast> for Hub {
-    type Result = ResponseFuture<Result<(), Untaken>>;
+    type Result = ResponseFuture<Result<(), ConsoleGone>>;
 
     fn handle(&mut self, Broadcast(lines): Broadcast, ctx: &mut Context<Self>) -> Self::Result {
         let deliver = |entry: &Entry| entry.session.deliver.send(Deliver(lines.clone()));
@@ -239,7 +239,7 @@ impl Handler<Broadcast> for Hub {
 }
 
 impl Handler<Report> for Hub {
-    type Result = ResponseFuture<Result<(), Untaken>>;
+    type Result = ResponseFuture<Result<(), ConsoleGone>>;
 
     fn handle(&mut self, Report(sentence): Report, ctx: &mut Context<Self>) -> Self::Result {
         Box::pin(answer(self.say_and_tell(Event::Mishap(sentence), ctx)))
@@ -247,7 +247,7 @@ impl Handler<Report> for Hub {
 }
 
 impl Handler<Drain> for Hub {
-    type Result = ResponseFuture<Result<(), Untaken>>;
+    type Result = ResponseFuture<Result<(), ConsoleGone>>;
 
     fn handle(&mut self, drain: Drain, ctx: &mut Context<Self>) -> Self::Result {
         self.draining = true;
@@ -263,7 +263,7 @@ impl Handler<Drain> for Hub {
         Box::pin(async move {
             // Fails when the sender is dropped: that is the signal.
             let _ = gone.await;
-            hub.send(Stopped).await.unwrap_or(Err(Untaken))
+            hub.send(Stopped).await.unwrap_or(Err(ConsoleGone))
         })
     }
 }
@@ -272,11 +272,11 @@ impl Handler<Drain> for Hub {
 struct Stopped;
 
 impl actix::Message for Stopped {
-    type Result = Result<(), Untaken>;
+    type Result = Result<(), ConsoleGone>;
 }
 
 impl Handler<Stopped> for Hub {
-    type Result = ResponseFuture<Result<(), Untaken>>;
+    type Result = ResponseFuture<Result<(), ConsoleGone>>;
 
     fn handle(&mut self, _: Stopped, ctx: &mut Context<Self>) -> Self::Result {
         Box::pin(answer(self.say_and_tell(Event::Stopped, ctx)))

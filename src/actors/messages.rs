@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::{
     event::{CloseReason, Stamped},
-    lines::{Cut, Lines},
+    lines::{Decoded, Lines},
 };
 
 /// What the Hub calls a session. Never used twice.
@@ -57,17 +57,17 @@ pub struct Received {
     /// Whose.
     pub peer: SocketAddr,
     /// The lines, or the length of one that was too long.
-    pub cut: Cut,
+    pub input: Decoded,
 }
 
 impl Message for Received {
-    type Result = Result<(), Untaken>;
+    type Result = Result<(), ConsoleGone>;
 }
 
 /// What was sent has not reached stdout and will not: the Console is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("the console is gone")]
-pub struct Untaken;
+pub struct ConsoleGone;
 
 /// Session → Hub: gives the place back. When it is answered the place is free.
 #[derive(Debug)]
@@ -111,7 +111,7 @@ impl Message for Close {
 pub struct Broadcast(pub Lines);
 
 impl Message for Broadcast {
-    type Result = Result<(), Untaken>;
+    type Result = Result<(), ConsoleGone>;
 }
 
 /// To the Hub from whoever met it: something went wrong that the operator should know, in one
@@ -120,7 +120,7 @@ impl Message for Broadcast {
 pub struct Report(pub String);
 
 impl Message for Report {
-    type Result = Result<(), Untaken>;
+    type Result = Result<(), ConsoleGone>;
 }
 
 /// Server → Hub: the listener is up. Answered when the Console has said so.
@@ -131,7 +131,7 @@ pub struct Bound {
 }
 
 impl Message for Bound {
-    type Result = Result<(), Untaken>;
+    type Result = Result<(), ConsoleGone>;
 }
 
 /// Server → Hub: stop. Sessions are asked to close and nobody is admitted any more. Answered when
@@ -143,7 +143,7 @@ pub struct Drain {
 }
 
 impl Message for Drain {
-    type Result = Result<(), Untaken>;
+    type Result = Result<(), ConsoleGone>;
 }
 
 /// To the Console: what happened, in order. Answered when it has been written and flushed.
@@ -151,7 +151,7 @@ impl Message for Drain {
 pub struct Print(pub Vec<Stamped>);
 
 impl Message for Print {
-    type Result = Result<(), Untaken>;
+    type Result = Result<(), ConsoleGone>;
 }
 
 /// How the Hub reaches a Session, whatever its type.

@@ -44,7 +44,7 @@ use crate::{
     event::CloseReason,
     greeting,
     line_reader::{Buffers, Lease, LineReader},
-    lines::{Cut, LineDecoder, Lines},
+    lines::{Decoded, LineDecoder, Lines},
     outbox::Outbox,
     reverse::reverse_lines,
 };
@@ -204,23 +204,23 @@ impl<S: Stream> Session<S> {
                     self.part_if_done(ctx);
                     return Poll::Pending;
                 }
-                Poll::Ready(Ok(Some(cut))) => self.forward(cut),
+                Poll::Ready(Ok(Some(input))) => self.forward(input),
                 Poll::Ready(Ok(None)) => self.input_ended = Some(CloseReason::Left),
                 Poll::Ready(Err(_)) => self.input_ended = Some(CloseReason::Lost),
             }
         }
     }
 
-    fn forward(&mut self, cut: Cut) {
-        let (cut, lease) = match cut {
-            Cut::Lines(lines) => {
+    fn forward(&mut self, input: Decoded) {
+        let (input, lease) = match input {
+            Decoded::Lines(lines) => {
                 let lines = reverse_lines(lines);
                 let lease = self.reader.lease(&lines);
-                (Cut::Lines(lines), Some(lease))
+                (Decoded::Lines(lines), Some(lease))
             }
-            discarded @ Cut::Discarded(_) => (discarded, None),
+            discarded @ Decoded::Discarded(_) => (discarded, None),
         };
-        let answer = Box::pin(self.setup.hub.received.send(Received { peer: self.peer, cut }));
+        let answer = Box::pin(self.setup.hub.received.send(Received { peer: self.peer, input }));
         self.forwarding.push_back(Forwarded { answer, _lease: lease });
     }
 

@@ -18,11 +18,11 @@ use tokio::{io::AsyncRead, sync::oneshot};
 
 use crate::{
     actors::{
-        messages::{Broadcast, Report, Untaken},
+        messages::{Broadcast, ConsoleGone, Report},
         poll_fn::poll_fn,
     },
     line_reader::{Buffers, Lease, LineReader},
-    lines::{BATCH, Cut, LineDecoder, Lines},
+    lines::{BATCH, Decoded, LineDecoder, Lines},
     outbox::BATCH_OVERHEAD,
     reason::reason,
 };
@@ -59,7 +59,7 @@ struct Sent {
     _lease: Option<Lease>,
 }
 
-type Answer = Pin<Box<dyn Future<Output = Result<Result<(), Untaken>, MailboxError>>>>;
+type Answer = Pin<Box<dyn Future<Output = Result<Result<(), ConsoleGone>, MailboxError>>>>;
 
 /// See the [module's documentation](self).
 pub struct StdinReader<R> {
@@ -132,10 +132,10 @@ impl<R: AsyncRead + Unpin + 'static> StdinReader<R> {
         }
     }
 
-    fn make_of(&mut self, read: io::Result<Option<Cut>>) -> Option<Next> {
+    fn make_of(&mut self, read: io::Result<Option<Decoded>>) -> Option<Next> {
         match read {
-            Ok(Some(Cut::Lines(lines))) => Some(Next::Relay(lines)),
-            Ok(Some(Cut::Discarded(bytes))) => Some(Next::Report(format!(
+            Ok(Some(Decoded::Lines(lines))) => Some(Next::Relay(lines)),
+            Ok(Some(Decoded::Discarded(bytes))) => Some(Next::Report(format!(
                 "a line of {bytes} bytes was not sent: it is longer than limits.max_line ({} bytes)",
                 self.max_line
             ))),

@@ -5,18 +5,18 @@ use proptest::prelude::*;
 use super::*;
 
 /// Everything the decoder makes of a stream that arrives in these reads.
-fn cuts(max_line: usize, reads: &[&[u8]]) -> Vec<Cut> {
+fn cuts(max_line: usize, reads: &[&[u8]]) -> Vec<Decoded> {
     let mut decoder = LineDecoder::new(max_line);
     let mut buf = BytesMut::new();
     let mut cuts = Vec::new();
     for read in reads {
         buf.extend_from_slice(read);
-        while let Some(cut) = decoder.decode(&mut buf).unwrap() {
-            cuts.push(cut);
+        while let Some(decoded) = decoder.decode(&mut buf).unwrap() {
+            cuts.push(decoded);
         }
     }
-    while let Some(cut) = decoder.decode_eof(&mut buf).unwrap() {
-        cuts.push(cut);
+    while let Some(decoded) = decoder.decode_eof(&mut buf).unwrap() {
+        cuts.push(decoded);
     }
     cuts
 }
@@ -24,14 +24,14 @@ fn cuts(max_line: usize, reads: &[&[u8]]) -> Vec<Cut> {
 /// The same, a line (or a discarded one's length) at a time.
 fn flat(max_line: usize, reads: &[&[u8]]) -> Vec<Result<String, usize>> {
     let mut all = Vec::new();
-    for cut in cuts(max_line, reads) {
-        match cut {
-            Cut::Lines(lines) => {
+    for decoded in cuts(max_line, reads) {
+        match decoded {
+            Decoded::Lines(lines) => {
                 assert_eq!(lines.as_bytes().last(), Some(&LF));
                 let text = |line: &[u8]| Ok(String::from_utf8(line.to_vec()).unwrap());
                 all.extend(lines.iter().map(text));
             }
-            Cut::Discarded(bytes) => all.push(Err(bytes)),
+            Decoded::Discarded(bytes) => all.push(Err(bytes)),
         }
     }
     all
@@ -44,7 +44,7 @@ fn line(text: &str) -> Result<String, usize> {
 #[test]
 fn a_read_of_many_lines_is_one_batch() {
     let cuts = cuts(80, &[b"one\ntwo\n\nthree\n"]);
-    let [Cut::Lines(lines)] = &cuts[..] else { panic!("{cuts:?}") };
+    let [Decoded::Lines(lines)] = &cuts[..] else { panic!("{cuts:?}") };
     assert_eq!(lines.as_bytes(), &b"one\ntwo\n\nthree\n"[..]);
     assert!(lines.is_plain());
 }
@@ -90,7 +90,7 @@ fn an_endless_line_is_not_kept() {
         assert!(buf.is_empty());
     }
     buf.extend_from_slice(b"\n");
-    assert_eq!(decoder.decode(&mut buf).unwrap(), Some(Cut::Discarded(1_000_000)));
+    assert_eq!(decoder.decode(&mut buf).unwrap(), Some(Decoded::Discarded(1_000_000)));
 }
 
 #[test]
@@ -106,9 +106,9 @@ fn a_batch_is_no_longer_than_asked() {
     let mut decoder = LineDecoder::with_batch(4, 8);
     let mut buf = BytesMut::from(&b"1\n2\n3\n4\n5\n6\n"[..]);
     let first = decoder.decode(&mut buf).unwrap();
-    assert_eq!(first, Some(Cut::Lines(Lines::new(BytesMut::from(&b"1\n2\n3\n4\n"[..])))));
+    assert_eq!(first, Some(Decoded::Lines(Lines::new(BytesMut::from(&b"1\n2\n3\n4\n"[..])))));
     let second = decoder.decode(&mut buf).unwrap();
-    assert_eq!(second, Some(Cut::Lines(Lines::new(BytesMut::from(&b"5\n6\n"[..])))));
+    assert_eq!(second, Some(Decoded::Lines(Lines::new(BytesMut::from(&b"5\n6\n"[..])))));
 }
 
 #[test]

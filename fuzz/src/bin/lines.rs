@@ -13,7 +13,7 @@ use bytes::BytesMut;
 use fastrand::Rng;
 use linehub::{
     line_reader::{Buffers, LineReader},
-    lines::{Cut, LineDecoder},
+    lines::{Decoded, LineDecoder},
 };
 use linehub_fuzz::{Finding, NASTY, run};
 use tokio::io::{AsyncRead, ReadBuf};
@@ -81,10 +81,10 @@ fn reference(input: &[u8], max_line: usize) -> Vec<Found> {
     found
 }
 
-fn enter(cut: Cut, found: &mut Vec<Found>) -> Finding {
-    match cut {
-        Cut::Discarded(bytes) => found.push(Found::Discarded(bytes)),
-        Cut::Lines(lines) => {
+fn enter(decoded: Decoded, found: &mut Vec<Found>) -> Finding {
+    match decoded {
+        Decoded::Discarded(bytes) => found.push(Found::Discarded(bytes)),
+        Decoded::Lines(lines) => {
             let bytes = lines.as_bytes();
             if bytes.last() != Some(&b'\n') {
                 return Err("a batch that does not end in LF".into());
@@ -108,15 +108,15 @@ fn decoded(
     let mut found = Vec::new();
     for read in reads {
         buf.extend_from_slice(read);
-        while let Some(cut) = decoder.decode(&mut buf).map_err(|error| error.to_string())? {
-            enter(cut, &mut found)?;
+        while let Some(decoded) = decoder.decode(&mut buf).map_err(|error| error.to_string())? {
+            enter(decoded, &mut found)?;
         }
         if buf.len() > max_line + 1 {
             return Err(format!("{} bytes are kept of a line of {max_line}", buf.len()));
         }
     }
-    while let Some(cut) = decoder.decode_eof(&mut buf).map_err(|error| error.to_string())? {
-        enter(cut, &mut found)?;
+    while let Some(decoded) = decoder.decode_eof(&mut buf).map_err(|error| error.to_string())? {
+        enter(decoded, &mut found)?;
     }
     Ok(found)
 }
@@ -133,11 +133,11 @@ fn read(decoder: LineDecoder, reads: Vec<&[u8]>, rng: &mut Rng) -> Result<Vec<Fo
             Poll::Pending => {}
             Poll::Ready(Err(error)) => return Err(error.to_string()),
             Poll::Ready(Ok(None)) => return Ok(found),
-            Poll::Ready(Ok(Some(cut))) => {
-                if let Cut::Lines(lines) = &cut {
+            Poll::Ready(Ok(Some(decoded))) => {
+                if let Decoded::Lines(lines) = &decoded {
                     leases.push_back(reader.lease(lines));
                 }
-                enter(cut, &mut found)?;
+                enter(decoded, &mut found)?;
                 // As the Console does: batches are taken in order, some later than others.
                 while leases.len() > usize::from(stream.rng.u8(..3)) {
                     leases.pop_front();

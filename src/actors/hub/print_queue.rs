@@ -4,7 +4,7 @@
 use tokio::sync::oneshot;
 
 use crate::{
-    actors::messages::{Print, Untaken},
+    actors::messages::{ConsoleGone, Print},
     event::{Event, Stamped},
 };
 
@@ -18,14 +18,14 @@ const PRINTS: usize = 2;
 pub(super) const LARGE: usize = 128 * 1024;
 
 /// Whether the Console has taken something: a future of the answer.
-pub(super) type Taken = oneshot::Receiver<Result<(), Untaken>>;
+pub(super) type Taken = oneshot::Receiver<Result<(), ConsoleGone>>;
 
 /// Those who want to know when the Console has taken a [`Print`].
 #[derive(Debug, Default)]
-pub(super) struct Takers(Vec<oneshot::Sender<Result<(), Untaken>>>);
+pub(super) struct Takers(Vec<oneshot::Sender<Result<(), ConsoleGone>>>);
 
 impl Takers {
-    pub(super) fn tell(self, taken: Result<(), Untaken>) {
+    pub(super) fn tell(self, taken: Result<(), ConsoleGone>) {
         for taker in self.0 {
             // Who no longer waits does not need to know.
             let _ = taker.send(taken);

@@ -160,7 +160,7 @@ async fn a_session_that_has_gone_is_not_waited_for() {
 #[actix::test]
 async fn what_was_received_is_answered_when_the_console_has_taken_it() {
     let mut stage = stage(1);
-    let received = Received { peer: peer(1), cut: Cut::Lines(Lines::one("racecar")) };
+    let received = Received { peer: peer(1), input: Decoded::Lines(Lines::one("racecar")) };
     let mut answer = Box::pin(stage.hub.send(received));
     let (print, printed) = tokio::select! {
         asked = stage.console.next() => asked,
@@ -194,7 +194,7 @@ async fn what_happens_while_the_console_is_busy_goes_to_it_in_one_message() {
 async fn the_console_gets_a_large_share_while_the_rest_is_still_coming() {
     let mut stage = stage(1);
     let lines = Lines::one(&"x".repeat(print_queue::LARGE / 2));
-    let received = |port| Received { peer: peer(port), cut: Cut::Lines(lines.clone()) };
+    let received = |port| Received { peer: peer(port), input: Decoded::Lines(lines.clone()) };
     let _answers = [1, 2, 3].map(|port| stage.hub.send(received(port)));
     let (first, _unanswered) = stage.console.next().await;
     assert_eq!(first.0.len(), 2);
@@ -231,13 +231,13 @@ async fn newcomers_wait_when_too_much_waits_for_the_console() {
 #[actix::test]
 async fn the_server_is_told_when_the_console_has_failed() {
     let mut stage = stage(1);
-    let received = Received { peer: peer(1), cut: Cut::Discarded(70_000) };
+    let received = Received { peer: peer(1), input: Decoded::Discarded(70_000) };
     let answer = stage.hub.send(received);
     let (print, printed) = stage.console.next().await;
     let discarded = Event::Discarded { peer: peer(1), bytes: 70_000 };
     assert_eq!(print.0.first().map(|stamped| &stamped.event), Some(&discarded));
-    printed.send(Err(Untaken)).unwrap();
-    assert_eq!(soon(answer).await, Ok(Err(Untaken)));
+    printed.send(Err(ConsoleGone)).unwrap();
+    assert_eq!(soon(answer).await, Ok(Err(ConsoleGone)));
     assert!(soon(stage.gone).await.is_err());
 }
 

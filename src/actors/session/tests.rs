@@ -80,8 +80,8 @@ impl Scene {
     }
 }
 
-fn lines(text: &str) -> Cut {
-    Cut::Lines(Lines::one(text))
+fn lines(text: &str) -> Decoded {
+    Decoded::Lines(Lines::one(text))
 }
 
 #[actix::test]
@@ -94,7 +94,7 @@ async fn registers_before_anything_else_and_greets_with_its_count() {
     let admission = Admission { id: SessionId(0), sessions: 1, max_sessions: 4 };
     answer.send(Ok(admission)).unwrap();
     assert_eq!(scene.read(33).await, "220 linehub ready: client 1 of 4\n");
-    assert_eq!(scene.received.next().await.0.cut, lines("ylrae"));
+    assert_eq!(scene.received.next().await.0.input, lines("ylrae"));
 }
 
 #[actix::test]
@@ -103,14 +103,14 @@ async fn reverses_and_forwards_in_order_two_batches_ahead_of_the_console() {
     let mut scene = open(|setup| setup.buffers = Buffers::new(8)).await;
     scene.write("one\ntwo\nth").await;
     let (received, first) = scene.received.next().await;
-    assert_eq!((received.peer, received.cut), (peer(1), lines("eno\nowt")));
+    assert_eq!((received.peer, received.input), (peer(1), lines("eno\nowt")));
     scene.write("ree\n").await;
     let (received, second) = scene.received.next().await;
-    assert_eq!(received.cut, lines("eerht"));
+    assert_eq!(received.input, lines("eerht"));
     scene.write("four\n").await;
     assert!(scene.received.is_empty().await, "neither batch has been taken");
     first.send(Ok(())).unwrap();
-    assert_eq!(scene.received.answer(Ok(())).await.cut, lines("ruof"));
+    assert_eq!(scene.received.answer(Ok(())).await.input, lines("ruof"));
     second.send(Ok(())).unwrap();
 }
 
@@ -129,8 +129,8 @@ async fn a_leaving_peers_place_is_kept_until_all_its_lines_have_been_taken() {
 async fn reports_a_line_that_is_too_long_and_goes_on() {
     let mut scene = open(|_| ()).await;
     scene.write(&format!("{}\nok\n", "x".repeat(41))).await;
-    assert_eq!(scene.received.answer(Ok(())).await.cut, Cut::Discarded(41));
-    assert_eq!(scene.received.answer(Ok(())).await.cut, lines("ko"));
+    assert_eq!(scene.received.answer(Ok(())).await.input, Decoded::Discarded(41));
+    assert_eq!(scene.received.answer(Ok(())).await.input, lines("ko"));
 }
 
 #[actix::test]
@@ -138,7 +138,7 @@ async fn a_half_close_takes_the_last_line_gives_the_place_back_and_then_closes()
     let mut scene = open(|_| ()).await;
     scene.write("last").await;
     scene.theirs.shutdown().await.unwrap();
-    assert_eq!(scene.received.answer(Ok(())).await.cut, lines("tsal"));
+    assert_eq!(scene.received.answer(Ok(())).await.input, lines("tsal"));
     let (deregister, answer) = scene.deregister.next().await;
     assert_eq!((deregister.id, deregister.reason), (SessionId(7), CloseReason::Left));
     let mut close = Box::pin(scene.theirs.read_u8());

@@ -154,6 +154,6 @@ async fn input_that_fails_is_reported_and_half_a_line_of_it_is_no_line() {
 async fn ends_when_the_console_has_gone() {
     let mut scene = scene();
     scene.input.write_all(b"one\n").await.unwrap();
-    scene.broadcast.answer(Err(crate::actors::messages::Untaken)).await;
+    scene.broadcast.answer(Err(crate::actors::messages::ConsoleGone)).await;
     assert!(soon(scene.ended).await.is_err());
 }

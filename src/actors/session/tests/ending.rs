@@ -3,7 +3,7 @@
 use tokio::io::ReadBuf;
 
 use super::*;
-use crate::actors::messages::Untaken;
+use crate::actors::messages::ConsoleGone;
 
 /// How long stopping may take in these tests.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -91,7 +91,7 @@ async fn what_was_on_its_way_when_a_silent_peer_was_let_go_is_taken() {
     let mut scene = open(|setup| setup.idle = Some(Duration::from_secs(12))).await;
     assert_eq!(scene.read_to_end().await, "");
     scene.write("late\n").await;
-    assert_eq!(scene.received.answer(Ok(())).await.cut, lines("etal"));
+    assert_eq!(scene.received.answer(Ok(())).await.input, lines("etal"));
     assert_eq!(scene.deregister.answer(()).await.reason, CloseReason::Idle);
 }
 
@@ -187,7 +187,7 @@ async fn half_a_line_of_a_reset_connection_is_not_a_line() {
     registers.answer(Ok(admission)).await;
     soon(session.send(Deliver(Lines::one("hello")))).await.unwrap();
     drop(other);
-    assert_eq!(receives.answer(Ok(())).await.cut, lines("elohw"));
+    assert_eq!(receives.answer(Ok(())).await.input, lines("elohw"));
     assert_eq!(deregisters.answer(()).await.reason, CloseReason::Lost);
     assert!(receives.is_empty().await);
 }
@@ -198,7 +198,7 @@ async fn a_peer_that_breaks_off_is_lost_and_what_it_had_sent_is_taken() {
     scene.write("one\n").await;
     assert!(soon(scene.deliver(&"x".repeat(200))).await);
     drop(scene.theirs);
-    assert_eq!(scene.received.answer(Ok(())).await.cut, lines("eno"));
+    assert_eq!(scene.received.answer(Ok(())).await.input, lines("eno"));
     assert_eq!(scene.deregister.answer(()).await.reason, CloseReason::Lost);
 }
 
@@ -209,10 +209,10 @@ async fn when_the_server_stops_it_takes_what_has_arrived_flushes_and_closes() {
     let long = "x".repeat(PIPE + 10);
     assert!(soon(scene.deliver(&long)).await);
     scene.stop().await;
-    assert_eq!(scene.received.answer(Ok(())).await.cut, lines("devirra"));
+    assert_eq!(scene.received.answer(Ok(())).await.input, lines("devirra"));
     assert_eq!(scene.read_to_end().await, format!("{long}\n"));
     scene.write("in the last moment\n").await;
-    assert_eq!(scene.received.answer(Ok(())).await.cut, lines("tnemom tsal eht ni"));
+    assert_eq!(scene.received.answer(Ok(())).await.input, lines("tnemom tsal eht ni"));
     assert_eq!(scene.deregister.answer(()).await.reason, CloseReason::Shutdown);
 }
 
@@ -256,6 +256,6 @@ async fn a_line_that_was_on_its_way_when_it_stopped_is_waited_for_until_it_has_b
 async fn lines_that_were_not_taken_end_the_session() {
     let mut scene = open(|_| ()).await;
     scene.write("one\ntwo\n").await;
-    scene.received.answer(Err(Untaken)).await;
+    scene.received.answer(Err(ConsoleGone)).await;
     assert_eq!(scene.deregister.answer(()).await.reason, CloseReason::Shutdown);
 }
