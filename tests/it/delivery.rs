@@ -1,7 +1,7 @@
 //! Nothing is lost, nothing comes twice, everything comes in order; and memory stays flat.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     process::Stdio,
     thread,
     time::Duration,
@@ -21,10 +21,43 @@ fn hub_with_stdout(args: &[&str]) -> (Hub, BufReader<std::process::ChildStdout>)
     let command = command.args(["--bind", "127.0.0.1"]).args(args).arg("0").stdin(Stdio::piped());
     let (program, stdout) = Program::with_stdout(command);
     let mut stdout = BufReader::new(stdout);
+    (hub_that_says(program, &mut stdout), stdout)
+}
+
+/// The hub that says here where it listens.
+fn hub_that_says(program: Program, stdout: &mut impl BufRead) -> Hub {
     let mut bound = String::new();
     stdout.read_line(&mut bound).unwrap();
     let port = bound.trim_end().rsplit(' ').next().unwrap().parse().unwrap();
-    (Hub { program, address: ([127, 0, 0, 1], port).into() }, stdout)
+    Hub { program, address: ([127, 0, 0, 1], port).into() }
+}
+
+#[test]
+fn a_stdout_that_somebody_has_made_non_blocking_is_waited_for() {
+    let _turn = heavy();
+    let (reader, writer) = io::pipe().unwrap();
+    rustix::io::ioctl_fionbio(&writer, true).unwrap();
+    let mut command = server_command();
+    command.args(["--bind", "127.0.0.1", "0"]).stdin(Stdio::null()).stdout(writer);
+    let program = Program::spawn(&mut command);
+    drop(command);
+    let mut stdout = BufReader::new(reader);
+    let mut hub = hub_that_says(program, &mut stdout);
+    let mut peer = hub.peer();
+    let sending = thread::spawn(move || {
+        for _ in 0..LINES / 1000 {
+            peer.send("0123456789abcde\n".repeat(1000));
+        }
+        peer.leave();
+    });
+    // Far longer than it takes to fill the pipe.
+    nap(Duration::from_millis(300));
+    let messages = |line: &String| line.ends_with(" Client message = edcba9876543210");
+    let lines = stdout.lines().map(Result::unwrap);
+    let received = lines.take_while(|line| !line.contains("Closing")).filter(messages).count();
+    assert_eq!(received, LINES);
+    sending.join().unwrap();
+    hub.program.stop();
 }
 
 #[test]

@@ -107,7 +107,8 @@ fn with_forty_descriptors_and_two_hundred_connects_it_stays_up_and_recovers() {
     hub.program.stop();
     let rest = hub.program.err.rest();
     let again = rest.lines().filter(|line| line.contains("cannot accept")).count();
-    assert!(again < 20, "not a line for each try:\n{rest}");
+    // Once more if there was nobody to be accepted for a moment, before all had connected.
+    assert!(again < 2, "not a line for each try:\n{rest}");
 }
 
 #[test]
