@@ -38,10 +38,10 @@ impl Screen {
         out: &mut Vec<u8>,
     ) {
         let (before, after) = without_tabs(prompt, before, after);
-        self.become_next(window, Self::fitted(window, prompt, &before, &after), out);
+        self.replace_with(window, Self::fitted(window, prompt, &before, &after), out);
     }
 
-    fn become_next(&mut self, window: Window, next: Self, out: &mut Vec<u8>) {
+    fn replace_with(&mut self, window: Window, next: Self, out: &mut Vec<u8>) {
         match next.before.strip_prefix(&self.before) {
             // Typing at the end of the line: the common case, and one where nothing moves.
             Some(typed) if self.extended_by(typed, &next) => {
@@ -71,7 +71,7 @@ impl Screen {
     /// Leaves the prompt and the line on the screen, in full, and goes to a fresh row.
     pub(super) fn leave(&mut self, window: Window, prompt: &str, line: &str, out: &mut Vec<u8>) {
         let (line, after) = without_tabs(prompt, line, "");
-        self.become_next(window, Self { before: [prompt, &line].concat(), after }, out);
+        self.replace_with(window, Self { before: [prompt, &line].concat(), after }, out);
         // A line that fills its last row has brought the cursor to a fresh one already.
         if end(window, &self.before).1 > 0 {
             out.push(b'\n');
@@ -245,6 +245,49 @@ mod tests {
         ]
     }
 
+    /// A line being edited on a screen, and the transcript that the screen should show above it.
+    struct Played {
+        window: Window,
+        prompt: &'static str,
+        line: Line,
+        screen: Screen,
+        /// What the terminal has been sent and not been given.
+        out: Vec<u8>,
+        transcript: String,
+    }
+
+    impl Played {
+        fn new(columns: u16, rows: u16, prompt: &'static str) -> Self {
+            let window = Window { columns: columns.into(), rows: rows.into() };
+            let (line, screen) = (Line::new(), Screen::default());
+            Self { window, prompt, line, screen, out: Vec::new(), transcript: String::new() }
+        }
+
+        fn show(&mut self) {
+            self.screen.show(self.window, self.prompt, self.line.around_cursor(), &mut self.out);
+        }
+
+        fn entered(&mut self) {
+            let (before, after) = self.line.around_cursor();
+            let whole = [before, after].concat();
+            self.screen.leave(self.window, self.prompt, &whole, &mut self.out);
+            let (entered, _) = without_tabs(self.prompt, &self.line.take(), "");
+            self.transcript += &format!("{}{entered}\n", self.prompt);
+        }
+
+        fn arrived(&mut self, lines: &[String]) {
+            self.screen.erase(self.window, &mut self.out);
+            let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+            self.out.extend_from_slice(text.as_bytes());
+            self.transcript += &text;
+        }
+
+        /// What the terminal gets, as the kernel passes it on.
+        fn sent(&mut self) -> String {
+            String::from_utf8(std::mem::take(&mut self.out)).unwrap().replace('\n', "\r\n")
+        }
+    }
+
     fn rows_of(terminal: &vt100::Parser, columns: u16) -> String {
         let rows = terminal.screen().rows(0, columns);
         let rows: Vec<String> = rows.map(|row| row.trim_end().to_owned()).collect();
@@ -264,43 +307,28 @@ mod tests {
             rows in 12_u16..16,
             prompt in prop::sample::select(vec!["> prompt : ", "\n> prompt : ", "0123456789ab"]),
         ) {
-            let window = Window { columns: columns.into(), rows: rows.into() };
-            let (mut line, mut screen) = (Line::new(), Screen::default());
+            let mut played = Played::new(columns, rows, prompt);
             let mut seen = terminal(rows, columns);
-            let mut transcript = String::new();
-            let mut out = Vec::new();
-            screen.show(window, prompt, line.around_cursor(), &mut out);
+            played.show();
             for happening in happenings {
                 match happening {
                     Happens::Pressed(keys) => {
                         for key in keys {
-                            let (before, after) = line.around_cursor();
+                            let (before, after) = played.line.around_cursor();
                             let room = before.len() + after.len() < 60;
                             if room || !matches!(key, Key::Char(_) | Key::Yank) {
-                                prop_assert_ne!(line.press(key), Outcome::Ended);
+                                prop_assert_ne!(played.line.press(key), Outcome::Ended);
                             }
                         }
                     }
-                    Happens::Entered => {
-                        let (before, after) = line.around_cursor();
-                        let whole = [before, after].concat();
-                        screen.leave(window, prompt, &whole, &mut out);
-                        transcript += prompt;
-                        transcript += &without_tabs(prompt, &line.take(), "").0;
-                        transcript.push('\n');
-                    }
-                    Happens::Arrived(lines) => {
-                        screen.erase(window, &mut out);
-                        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-                        out.extend_from_slice(text.as_bytes());
-                        transcript += &text;
-                    }
+                    Happens::Entered => played.entered(),
+                    Happens::Arrived(lines) => played.arrived(&lines),
                 }
-                screen.show(window, prompt, line.around_cursor(), &mut out);
-                seen.process(&String::from_utf8(std::mem::take(&mut out)).unwrap()
-                    .replace('\n', "\r\n").into_bytes());
+                played.show();
+                seen.process(played.sent().as_bytes());
 
-                let (before, after) = line.around_cursor();
+                let (before, after) = played.line.around_cursor();
+                let transcript = &played.transcript;
                 let (before, after) = without_tabs(prompt, before, after);
                 let mut told = terminal(500, columns);
                 let text = format!("{transcript}{prompt}{before}{after}").replace('\n', "\r\n");
@@ -333,32 +361,23 @@ mod tests {
             rows in 2_u16..5,
             prompt in prop::sample::select(vec!["> p : ", "\n> p : ", "0123456789ab"]),
         ) {
-            let window = Window { columns: columns.into(), rows: rows.into() };
-            let (mut line, mut screen) = (Line::new(), Screen::default());
-            let (mut out, mut transcript) = (Vec::new(), String::new());
+            let mut played = Played::new(columns, rows, prompt);
             for happening in happenings {
                 match happening {
                     Happens::Pressed(keys) => for key in keys {
-                        line.press(key);
+                        played.line.press(key);
                     },
-                    Happens::Entered => {
-                        let (before, after) = line.around_cursor();
-                        let whole = [before, after].concat();
-                        screen.leave(window, prompt, &whole, &mut out);
-                        transcript += &format!("{prompt}{}\n", without_tabs(prompt, &line.take(), "").0);
-                    }
-                    Happens::Arrived(lines) => {
-                        screen.erase(window, &mut out);
-                        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-                        out.extend_from_slice(text.as_bytes());
-                        transcript += &text;
-                    }
+                    Happens::Entered => played.entered(),
+                    Happens::Arrived(lines) => played.arrived(&lines),
                 }
-                screen.show(window, prompt, line.around_cursor(), &mut out);
+                played.show();
             }
-            screen.erase(window, &mut out);
-            let scrolled = all_rows(rows, columns, &String::from_utf8(out).unwrap());
-            prop_assert_eq!(scrolled, all_rows(rows, columns, &transcript));
+            played.screen.erase(played.window, &mut played.out);
+            let expected = played.transcript.replace('\n', "\r\n");
+            prop_assert_eq!(
+                all_rows(rows, columns, &played.sent()),
+                all_rows(rows, columns, &expected)
+            );
         }
     }
 
@@ -366,7 +385,7 @@ mod tests {
     fn all_rows(rows: u16, columns: u16, text: &str) -> String {
         let size = (NonZeroU16::new(rows).unwrap(), NonZeroU16::new(columns).unwrap());
         let mut terminal = vt100::Parser::new(size.0, size.1, 10_000);
-        terminal.process(text.replace('\n', "\r\n").as_bytes());
+        terminal.process(text.as_bytes());
         let mut all = Vec::new();
         for above in (0..=terminal.screen().scrollback_len()).rev() {
             terminal.screen_mut().set_scrollback(above);

@@ -39,13 +39,13 @@ fn starts(program: &mut Program, name: &str) -> bool {
     starts
 }
 
-#[test]
-fn the_server_starts_or_says_why_not_however_few_descriptors_there_are() {
+/// From some number of descriptors on it starts, and says why not with fewer.
+fn starts_or_says_why_not(name: &str, limited: impl Fn(usize) -> Command, end: fn(&mut Program)) {
     let mut least = None;
     for descriptors in 4..=40 {
-        let mut program = start(&mut limited(descriptors, &[]));
-        if starts(&mut program, "hub-server") {
-            program.stop();
+        let mut program = start(&mut limited(descriptors));
+        if starts(&mut program, name) {
+            end(&mut program);
             least = least.or(Some(descriptors));
         } else {
             assert_eq!(least, None, "{descriptors} are too few");
@@ -55,20 +55,20 @@ fn the_server_starts_or_says_why_not_however_few_descriptors_there_are() {
 }
 
 #[test]
+fn the_server_starts_or_says_why_not_however_few_descriptors_there_are() {
+    starts_or_says_why_not("hub-server", |descriptors| limited(descriptors, &[]), Program::stop);
+}
+
+#[test]
 fn the_client_starts_or_says_why_not_however_few_descriptors_there_are() {
     let hub = Hub::start(&[]);
     let port = hub.address.port().to_string();
-    let mut least = None;
-    for descriptors in 4..=40 {
-        let mut program = start(limited_program(descriptors, CLIENT).arg(&port));
-        if starts(&mut program, "hub-client") {
-            program.ends_with(0);
-            least = least.or(Some(descriptors));
-        } else {
-            assert_eq!(least, None, "{descriptors} are too few");
-        }
-    }
-    assert!(least.is_some());
+    let client = |descriptors| {
+        let mut command = limited_program(descriptors, CLIENT);
+        command.arg(&port);
+        command
+    };
+    starts_or_says_why_not("hub-client", client, |client| client.ends_with(0));
 }
 
 #[test]

@@ -208,10 +208,7 @@ impl Hub {
 
     /// A peer that has been greeted with 220.
     pub(crate) fn peer(&self) -> Peer {
-        let mut peer = Peer::connect(self.address);
-        let greeting = peer.line();
-        assert!(greeting.starts_with("220 linehub ready: client "), "{greeting}");
-        peer
+        Peer::connect(self.address).greeted()
     }
 
     /// A peer whose kernel takes in little, so that not reading is noticed soon.
@@ -219,9 +216,7 @@ impl Hub {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         socket.set_recv_buffer_size(4096).unwrap();
         socket.connect(&self.address.into()).unwrap();
-        let mut peer = Peer::of(socket.into());
-        assert!(peer.line().starts_with("220 "));
-        peer
+        Peer::of(socket.into()).greeted()
     }
 
     /// The next line on stdout is this one.

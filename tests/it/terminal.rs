@@ -1,13 +1,13 @@
 //! At a terminal: what is typed, what arrives, and what the screen looks like.
 
-use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
-};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 
 use rustix::process::Signal;
 
-use crate::pty::{OnPty, PATIENCE, WINDOW};
+use crate::{
+    pty::{OnPty, WINDOW},
+    support::Peer,
+};
 
 mod dumb;
 mod ends;
@@ -24,33 +24,9 @@ const CTRL_W: &str = "\x17";
 const CTRL_Y: &str = "\x19";
 const PROMPT: &str = "> Enter message to send to all clients :";
 
-/// A connection of the test's own: to hub-server, or from hub-client.
-struct Peer {
-    name: String,
-    stream: TcpStream,
-    reader: BufReader<TcpStream>,
-}
-
-impl Peer {
-    fn new(stream: TcpStream) -> Self {
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_nodelay(true).unwrap();
-        Self {
-            name: stream.local_addr().unwrap().to_string(),
-            reader: BufReader::new(stream.try_clone().unwrap()),
-            stream,
-        }
-    }
-
-    fn send(&mut self, text: &str) {
-        self.stream.write_all(text.as_bytes()).unwrap();
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.reader.read_line(&mut line).unwrap();
-        line.trim_end_matches('\n').to_owned()
-    }
+/// Where the hub at this port is.
+fn address(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
 }
 
 /// hub-server on a terminal, and its port.
@@ -76,9 +52,8 @@ impl HubServer {
     }
 
     fn connect(&self) -> Peer {
-        let mut peer = Peer::new(TcpStream::connect(("127.0.0.1", self.port)).unwrap());
-        assert!(peer.line().starts_with("220 linehub ready"));
-        let connected = format!("> New connection [{}]", peer.name);
+        let peer = Peer::connect(address(self.port)).greeted();
+        let connected = format!("> New connection [{}]", peer.address());
         self.program.wait_for(|screen| screen.contains(&connected));
         peer
     }
@@ -102,7 +77,7 @@ impl HubClient {
         let port = listener.local_addr().unwrap().port();
         let (program, args) = (env!("CARGO_BIN_EXE_hub-client"), [&port.to_string()[..]]);
         let program = OnPty::start(program, &args, term, window);
-        let mut hub = Peer::new(listener.accept().unwrap().0);
+        let mut hub = Peer::of(listener.accept().unwrap().0);
         hub.send("220 linehub ready: client 1 of 4\n");
         let client = Self { program, port, hub };
         client.prompts("");
@@ -120,9 +95,7 @@ impl HubClient {
 
     /// Takes leave of the client as a server does.
     fn let_go(mut self) -> OnPty {
-        let mut rest = Vec::new();
-        self.hub.reader.read_to_end(&mut rest).unwrap();
-        assert_eq!(rest, b"", "the client has left");
+        assert_eq!(self.hub.rest(), "", "the client has left");
         self.program
     }
 }
@@ -134,7 +107,7 @@ fn keeps_a_half_typed_line_while_lines_arrive() {
     server.program.press("half ty");
     server.prompts("half ty");
     peer.send("taco cat\n");
-    let arrived = format!("> [{}] Client message = tac ocat\n{PROMPT} half ty", peer.name);
+    let arrived = format!("> [{}] Client message = tac ocat\n{PROMPT} half ty", peer.address());
     server.program.wait_for(|screen| screen.ends_with(&arrived));
     server.program.press("ped\r");
     assert_eq!(peer.line(), "half typed");
@@ -145,10 +118,10 @@ fn keeps_a_half_typed_line_while_lines_arrive() {
 fn takes_every_key_while_lines_arrive() {
     let server = HubServer::start("xterm-256color", WINDOW);
     let mut peer = server.connect();
-    let mut flooding = Peer::new(peer.stream.try_clone().unwrap());
+    let mut flooding = Peer::of(peer.stream().try_clone().unwrap());
     let flood = std::thread::spawn(move || {
         for n in 0..20_000 {
-            flooding.send(&format!("line {n}\n"));
+            flooding.send(format!("line {n}\n"));
         }
     });
     for _ in 0..100 {
@@ -220,7 +193,7 @@ fn stops_in_order_on_ctrl_c_and_leaves_the_line_on_the_screen() {
          {PROMPT} never sent^C\n\
          > Closing connection for client [{name}]...",
         port = server.port,
-        name = peer.name,
+        name = peer.address(),
     );
     server.program.shows(&expected);
     server.program.cursor_comes_to(4, 0);
@@ -236,8 +209,10 @@ fn stops_in_order_on_ctrl_d_but_only_behind_the_prompt() {
     assert_eq!(peer.line(), "hello");
     server.program.press(CTRL_D);
     assert_eq!(server.program.exit_status(), Some(0));
-    let end =
-        format!("{PROMPT} hello\n{PROMPT}\n> Closing connection for client [{}]...", peer.name);
+    let end = format!(
+        "{PROMPT} hello\n{PROMPT}\n> Closing connection for client [{}]...",
+        peer.address()
+    );
     server.program.wait_for(|screen| screen.ends_with(&end));
     assert!(server.program.is_as_it_was_found());
 }
@@ -252,7 +227,7 @@ fn leaves_the_terminal_as_it_was_found_when_the_server_is_terminated() {
     // The prompt that nobody had typed behind is gone.
     let end = format!(
         "> New connection [{name}]\n> Closing connection for client [{name}]...",
-        name = peer.name
+        name = peer.address()
     );
     server.program.wait_for(|screen| screen.ends_with(&end));
     server.program.cursor_comes_to(3, 0);
@@ -280,7 +255,7 @@ fn stops_at_a_terminal_that_takes_nothing() {
     server.prompts("half typed");
     let frozen = server.program.freeze();
     // More than the kernel keeps for the terminal.
-    peer.send(&"a line\n".repeat(50_000));
+    peer.send("a line\n".repeat(50_000));
     server.program.signal(Signal::TERM);
     assert_eq!(server.program.exit_status(), Some(0));
     drop(frozen);
@@ -292,7 +267,7 @@ fn leaves_the_terminal_as_it_was_found_at_the_second_signal() {
     let server = HubServer::start("xterm-256color", WINDOW);
     let mut peer = server.connect();
     let frozen = server.program.freeze();
-    peer.send(&"a line\n".repeat(50_000));
+    peer.send("a line\n".repeat(50_000));
     server.program.signal(Signal::TERM);
     // The first signal has been taken when the port is closed.
     let refused = |_| TcpStream::connect(("127.0.0.1", server.port)).is_err();
@@ -325,8 +300,8 @@ fn reads_like_the_transcript_at_the_server() {
          {PROMPT}\n\
          > Closing connection for client [",
         port = server.port,
-        one = one.name,
-        two = two.name,
+        one = one.address(),
+        two = two.address(),
     );
     server.program.wait_for(|screen| screen.starts_with(&expected));
 }

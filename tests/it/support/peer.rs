@@ -26,6 +26,13 @@ impl Peer {
         Self { reader: BufReader::new(stream) }
     }
 
+    /// The same once it has been greeted with 220.
+    pub(crate) fn greeted(mut self) -> Self {
+        let greeting = self.line();
+        assert!(greeting.starts_with("220 linehub ready: client "), "{greeting}");
+        self
+    }
+
     pub(crate) fn stream(&self) -> &TcpStream {
         self.reader.get_ref()
     }

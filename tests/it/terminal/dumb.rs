@@ -12,11 +12,11 @@ fn writes_no_control_codes_to_a_terminal_that_has_none() {
         server.program.press("helloo\x7f\n");
         assert_eq!(peer.line(), "hello");
         peer.send("taco cat\n");
-        let arrived = format!("> [{}] Client message = tac ocat\n{PROMPT}", peer.name);
+        let arrived = format!("> [{}] Client message = tac ocat\n{PROMPT}", peer.address());
         server.program.wait_for(|screen| screen.ends_with(&arrived));
         server.program.press(CTRL_D);
         assert_eq!(server.program.exit_status(), Some(0));
-        let end = format!("{PROMPT}\n> Closing connection for client [{}]...", peer.name);
+        let end = format!("{PROMPT}\n> Closing connection for client [{}]...", peer.address());
         server.program.wait_for(|screen| screen.ends_with(&end));
         assert!(server.program.is_as_it_was_found());
         assert!(!server.program.bytes().contains(&0x1b));

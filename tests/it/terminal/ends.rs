@@ -1,15 +1,15 @@
 //! Ends that the keyboard and the system bring about at a terminal.
 
-use std::{
-    fs,
-    net::{Ipv4Addr, SocketAddr, TcpStream},
-};
+use std::fs;
 
 use rustix::process::Signal;
 use socket2::{Domain, Socket, Type};
 
-use super::{CTRL_C, HubClient, HubServer, PROMPT, Peer};
-use crate::pty::{OnPty, WINDOW};
+use super::{CTRL_C, HubClient, HubServer, PROMPT, address};
+use crate::{
+    pty::{OnPty, WINDOW},
+    support::Peer,
+};
 
 /// hub-server with room for little, and a peer that has been greeted and takes nothing.
 fn server_with_a_peer_that_takes_nothing() -> (HubServer, Peer) {
@@ -23,10 +23,8 @@ fn server_with_a_peer_that_takes_nothing() -> (HubServer, Peer) {
     let peer = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     peer.set_recv_buffer_size(4096).unwrap();
     peer.set_tcp_mss(536).unwrap();
-    peer.connect(&SocketAddr::from((Ipv4Addr::LOCALHOST, server.port)).into()).unwrap();
-    let mut peer = Peer::new(TcpStream::from(peer));
-    assert!(peer.line().starts_with("220 linehub ready"));
-    (server, peer)
+    peer.connect(&address(server.port).into()).unwrap();
+    (server, Peer::of(peer.into()).greeted())
 }
 
 #[test]

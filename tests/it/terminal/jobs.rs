@@ -1,11 +1,14 @@
 //! Job control: the programs in the background and in the foreground of a shell.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
-use super::{CTRL_C, LEFT, PROMPT, Peer};
-use crate::pty::{OnPty, WINDOW};
+use super::{CTRL_C, LEFT, PROMPT, address};
+use crate::{
+    pty::{OnPty, WINDOW},
+    support::Peer,
+};
 
 const CTRL_Z: &str = "\x1a";
 const SHELL_PROMPT: &str = "shell:";
@@ -69,17 +72,11 @@ fn number_behind(words: &str, screen: &str) -> Option<u32> {
     rest.lines().next()?.parse().ok()
 }
 
-fn connect(port: u16) -> Peer {
-    let mut peer = Peer::new(TcpStream::connect(("127.0.0.1", port)).unwrap());
-    assert!(peer.line().starts_with("220 linehub ready"));
-    peer
-}
-
 #[test]
 fn serves_in_the_background_without_a_prompt_until_it_is_brought_to_the_foreground() {
     let shell = Shell::start();
     let (_, port) = shell.serve_in_the_background();
-    let mut peer = connect(port);
+    let mut peer = Peer::connect(address(port)).greeted();
     peer.send("taco cat\n");
     let screen = shell.0.wait_for(|screen| screen.contains("Client message = tac ocat"));
     assert!(!screen.contains(PROMPT), "{screen}");
@@ -95,7 +92,7 @@ fn serves_in_the_background_without_a_prompt_until_it_is_brought_to_the_foregrou
 fn stops_in_order_in_the_background() {
     let shell = Shell::start();
     let (job, port) = shell.serve_in_the_background();
-    let mut peer = connect(port);
+    let mut peer = Peer::connect(address(port)).greeted();
     shell.enter("kill %1");
     shell.0.wait_for(|screen| screen.contains("> Closing connection for client"));
     assert_eq!(peer.line(), "");
@@ -106,7 +103,7 @@ fn stops_in_order_in_the_background() {
 fn serves_on_in_the_background_after_ctrl_z_and_keeps_a_half_typed_line() {
     let shell = Shell::start();
     let (_, port) = shell.serve_in_the_foreground();
-    let mut peer = connect(port);
+    let mut peer = Peer::connect(address(port)).greeted();
     shell.0.press(&["helo", LEFT].concat());
     shell.0.last_row(&format!("{PROMPT} helo"));
     shell.0.press(CTRL_Z);
@@ -127,7 +124,7 @@ fn serves_on_in_the_background_after_ctrl_z_and_keeps_a_half_typed_line() {
 fn stops_in_order_when_it_is_terminated_after_ctrl_z() {
     let shell = Shell::start();
     let (job, port) = shell.serve_in_the_foreground();
-    let mut peer = connect(port);
+    let mut peer = Peer::connect(address(port)).greeted();
     shell.0.press(CTRL_Z);
     shell.prompts();
     // Some shells send the second signal by themselves.
@@ -142,7 +139,7 @@ fn takes_the_terminal_back_after_a_stop_from_outside() {
     for signal in [Signal::STOP, Signal::TSTP] {
         let shell = Shell::start();
         let (job, port) = shell.serve_in_the_foreground();
-        let mut peer = connect(port);
+        let mut peer = Peer::connect(address(port)).greeted();
         shell.0.press("half ty");
         shell.0.last_row(&format!("{PROMPT} half ty"));
         kill_process(job, signal).unwrap();
@@ -165,7 +162,7 @@ fn a_client_goes_on_in_the_background() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = env!("CARGO_BIN_EXE_hub-client");
     shell.enter(&format!("{client} {} &", listener.local_addr().unwrap().port()));
-    let mut hub = Peer::new(listener.accept().unwrap().0);
+    let mut hub = Peer::of(listener.accept().unwrap().0);
     hub.send("220 linehub ready: client 1 of 4\ntaco cat\n");
     let screen = shell.0.wait_for(|screen| screen.contains("> Server response : tac ocat"));
     assert!(!screen.contains("Enter string"), "{screen}");

@@ -13,11 +13,12 @@ fn keeps_the_prompt_whole_while_a_thousand_lines_arrive() {
     peer.send(&lines);
     let mut expected = format!(
         "> Server bound to IP : 127.0.0.1 and PORT : {}\n> New connection [{}]\n",
-        server.port, peer.name
+        server.port,
+        peer.address()
     );
     for n in 0..1000 {
         let line: String = format!("line {n}").chars().rev().collect();
-        expected += &format!("> [{}] Client message = {line}\n", peer.name);
+        expected += &format!("> [{}] Client message = {line}\n", peer.address());
     }
     let (first, second) = typed.split_at(60 - PROMPT.len() - 1);
     server.program.shows(&format!("{expected}{PROMPT} {first}\n{second}"));
@@ -31,7 +32,7 @@ fn keeps_a_line_of_several_rows_whole_while_lines_arrive() {
     client.program.press("thirteen wide漢字ends in the last column ..");
     client.program.wait_for(|screen| screen.ends_with(".."));
     for word in ["one", "two", "three"] {
-        client.hub.send(&format!("{word}\n"));
+        client.hub.send(format!("{word}\n"));
         let word: String = word.chars().rev().collect();
         let expected = format!(
             "> Server response : {word}\n\
