@@ -164,7 +164,7 @@ impl LineReader {
     /// beginning of a line, not a line.
     pub fn stop(&mut self) {
         self.ended = true;
-        self.torn = true;
+        self.tear();
     }
 
     /// All bytes read so far.

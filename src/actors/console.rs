@@ -79,7 +79,7 @@ impl Console {
         self.page.out.clear();
         let sentence = format!("cannot write to stdout: {}", reason(error));
         self.outputs.renderer.render(&Event::Mishap(sentence).into(), &mut self.page);
-        let _ = self.outputs.err.write_all(&self.page.err);
+        let _ = self.write();
     }
 }
 

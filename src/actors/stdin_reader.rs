@@ -1,7 +1,8 @@
 //! The StdinReader: reads the operator's lines and has them relayed to everybody.
 //!
 //! Takes [`Finish`]. Sends [`Broadcast`], one at a time, and [`Report`] for a line that is too
-//! long and for input that cannot be read. It ends with its input, with the Console, or when it is told to finish.
+//! long and for input that cannot be read. It ends with its input, with the Console, or when it is
+//! told to finish.
 
 use std::{
     future::Future,
@@ -111,7 +112,7 @@ impl<R: AsyncRead + Unpin + 'static> StdinReader<R> {
                 && !self.input_ended
                 && let Poll::Ready(read) = self.reader.poll_next(&mut self.input, cx)
             {
-                self.next = self.make_of(read);
+                self.next = self.next_of(read);
             }
             if let Some(sent) = &mut self.sent {
                 let answer = ready!(sent.answer.as_mut().poll(cx));
@@ -132,7 +133,8 @@ impl<R: AsyncRead + Unpin + 'static> StdinReader<R> {
         }
     }
 
-    fn make_of(&mut self, read: io::Result<Option<Decoded>>) -> Option<Next> {
+    /// What is to be handed on of what has been read.
+    fn next_of(&mut self, read: io::Result<Option<Decoded>>) -> Option<Next> {
         match read {
             Ok(Some(Decoded::Lines(lines))) => Some(Next::Relay(lines)),
             Ok(Some(Decoded::Discarded(bytes))) => Some(Next::Report(format!(

@@ -23,9 +23,10 @@ const LAST_LINES: Duration = Duration::from_millis(250);
 ///
 /// ```text
 /// New ──► Open ──► Stopping ──► Parting ──► Closed     the server ends it (shutdown, idle)
-///           ├────────► Leaving ──────────────► Closed     the peer has left
-///           └──────────────────────────────────► Closed     at once (lost, stalled, refused)
+///           └─────────┴────────────┴─► Leaving ──► Closed     the peer has left
 /// ```
+///
+/// From each of them it may be closed at once: lost, stalled, refused, or out of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     /// Not admitted yet.
@@ -34,7 +35,8 @@ pub(super) enum Phase {
     Open,
     /// The server lets it go: takes what has arrived, and sends what waits.
     Stopping(CloseReason),
-    /// The same after having said goodbye by closing its sending side.
+    /// The same when both have been done: it has said goodbye by closing its sending side, unless
+    /// that would be untrue, and listens for what was on its way.
     Parting(CloseReason),
     /// Takes no more; ends when what waits for the peer has been sent.
     Leaving(CloseReason),
