@@ -67,6 +67,32 @@ impl Outbox {
         self.used = 0;
     }
 
+    /// Writes it at once if nothing waits. What the stream does not take for now is put in, room or
+    /// not: then this is pending.
+    ///
+    /// # Errors
+    ///
+    /// The stream's own.
+    pub fn poll_send<W: AsyncWrite + Unpin>(
+        &mut self,
+        mut batch: Bytes,
+        stream: &mut W,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        while self.queue.is_empty() && !batch.is_empty() {
+            match Pin::new(&mut *stream).poll_write(cx, &batch) {
+                Poll::Ready(written) => {
+                    let written = not_zero(written?)?;
+                    self.written += written as u64;
+                    batch.advance(written);
+                }
+                Poll::Pending => self.push(std::mem::take(&mut batch)),
+            }
+        }
+        self.push(batch);
+        if self.queue.is_empty() { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
     /// Writes until nothing waits. Pending when the stream takes no more for now.
     ///
     /// # Errors
@@ -89,10 +115,7 @@ impl Outbox {
                 let count = self.queue.len().min(VECTORED);
                 ready!(stream.poll_write_vectored(cx, slices.get(..count).unwrap_or_default()))?
             };
-            if written == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            self.sent(written);
+            self.sent(not_zero(written)?);
         }
         // A peer that was slow once need not be remembered for it.
         self.queue.shrink_to(4);
@@ -113,6 +136,11 @@ impl Outbox {
             self.queue.pop_front();
         }
     }
+}
+
+/// A stream that takes nothing and says that it did would be asked for ever.
+fn not_zero(written: usize) -> io::Result<usize> {
+    if written == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(written) }
 }
 
 #[cfg(test)]
@@ -138,6 +166,27 @@ mod tests {
         assert_eq!(&read[..], b"one\na longer line than seven\nthree\n");
         assert!(outbox.is_empty());
         assert_eq!((outbox.waiting(), outbox.written()), (0, 35));
+    }
+
+    #[tokio::test]
+    async fn what_is_sent_is_written_at_once_and_the_rest_waits_in_order() {
+        let (mut ours, mut theirs) = duplex(7);
+        let mut outbox = Outbox::new(1000);
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut send = |text| {
+            let sent = outbox.poll_send(Bytes::from_static(text), &mut ours, &mut cx);
+            (sent.is_ready(), outbox.waiting(), outbox.written())
+        };
+        assert_eq!(send(b"one\n"), (true, 0, 4));
+        assert_eq!(send(b""), (true, 0, 4));
+        assert_eq!(send(b"seven\n"), (false, 3, 7));
+        assert_eq!(send(b"eight\n"), (false, 9, 7));
+        let write = std::future::poll_fn(|cx| outbox.poll_write(&mut ours, cx));
+        let mut read = [0; 16];
+        let (written, _) = tokio::join!(write, theirs.read_exact(&mut read));
+        written.unwrap();
+        assert_eq!(&read, b"one\nseven\neight\n");
+        assert_eq!((outbox.waiting(), outbox.written()), (0, 16));
     }
 
     #[test]

@@ -22,7 +22,7 @@ use self::print_queue::{PrintQueue, Taken};
 use crate::{
     actors::messages::{
         Admission, Bound, Broadcast, Close, ConsoleGone, Deliver, Deregister, Drain, Print,
-        Received, Refused, Register, Report, SessionHandle, SessionId,
+        Receipt, Received, Refused, Register, Report, SessionHandle, SessionId,
     },
     event::Event,
     lines::Decoded,
@@ -217,19 +217,24 @@ impl Handler<Broadcast> for Hub {
     type Result = ResponseFuture<Result<(), ConsoleGone>>;
 
     fn handle(&mut self, Broadcast(lines): Broadcast, ctx: &mut Context<Self>) -> Self::Result {
-        let deliver = |entry: &Entry| entry.session.deliver.send(Deliver(lines.clone()));
-        let deliveries: Vec<_> = self.sessions.values().map(deliver).collect();
-        let sessions = deliveries.len();
+        let (receipt, all_taken) = Receipt::new();
+        for entry in self.sessions.values() {
+            let deliver = Deliver { lines: lines.clone(), receipt: receipt.clone() };
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the receipt is dropped with the message"
+            )]
+            entry.session.deliver.do_send(deliver);
+        }
+        drop(receipt);
+        let sessions = self.sessions.len();
         let echo = self.say_and_tell(Event::Broadcast { lines, sessions }, ctx);
         self.echoes.push_back(echo);
         let full = self.echoes.len() > ECHOES;
         let oldest = if full { self.echoes.pop_front() } else { None };
         Box::pin(async {
-            // All of them are on their way already, so this takes as long as the slowest.
-            for delivery in deliveries {
-                // A Session that has died has nothing more to take.
-                let _ = delivery.await;
-            }
+            // Fails when the last session has dropped it: that is the signal.
+            let _ = all_taken.await;
             match oldest {
                 Some(oldest) => answer(oldest).await,
                 None => Ok(()),

@@ -1,10 +1,10 @@
 //! Every message that crosses actors, and the handles through which actors send them.
 
-use std::{fmt, net::SocketAddr};
+use std::{fmt, net::SocketAddr, sync::Arc};
 
 use actix::{Actor, Addr, Handler, Message, Recipient, dev::ToEnvelope};
 use thiserror::Error;
-use tokio::time::Instant;
+use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
     event::{CloseReason, Stamped},
@@ -82,13 +82,34 @@ impl Message for Deregister {
     type Result = ();
 }
 
-/// Hub → Session: lines for the peer. Answered when there was room for them in the outbox, or
-/// when the session no longer takes any.
+/// Hub → Session: lines for the peer.
 #[derive(Clone, Debug)]
-pub struct Deliver(pub Lines);
+pub struct Deliver {
+    /// The lines.
+    pub lines: Lines,
+    /// Dropped when there was room for them in the outbox, or when the session takes no more: that
+    /// is the answer.
+    pub receipt: Receipt,
+}
 
 impl Message for Deliver {
     type Result = ();
+}
+
+/// What all [`Deliver`]s of a broadcast have in common: when the last of them has dropped it, the
+/// receiver that it was made with fails. One receipt costs a thousand sessions less than a thousand
+/// replies do.
+#[derive(Clone, Debug)]
+pub struct Receipt {
+    _dropped: Arc<oneshot::Sender<()>>,
+}
+
+impl Receipt {
+    /// A receipt, and what fails when its last clone is gone.
+    pub fn new() -> (Self, oneshot::Receiver<()>) {
+        let (sender, all_dropped) = oneshot::channel();
+        (Self { _dropped: Arc::new(sender) }, all_dropped)
+    }
 }
 
 /// Hub → Session: the server stops. Take what has arrived, flush, deregister.

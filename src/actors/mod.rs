@@ -19,7 +19,8 @@
 //!
 //! Actors know [`messages`], not each other: the modules here do not import their siblings.
 //! Every message has a reply, and the reply is the backpressure: whoever has sent lines sends no
-//! more, or one batch more, until they have been taken.
+//! more, or one batch more, until they have been taken. Only the many copies of a broadcast share
+//! one: a [`messages::Receipt`].
 
 pub mod console;
 pub mod hub;

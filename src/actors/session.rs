@@ -21,7 +21,7 @@ use std::{
 };
 
 use actix::{
-    Actor, ActorFutureExt, ActorResponse, AsyncContext, Context, Handler, Running, WrapFuture,
+    Actor, ActorFutureExt, AsyncContext, Context, Handler, Running, WrapFuture,
     dev::RecipientRequest,
 };
 use bytes::Bytes;
@@ -44,7 +44,7 @@ use crate::{
     event::CloseReason,
     greeting,
     line_reader::{Buffers, Lease, LineReader},
-    lines::{Decoded, LineDecoder, Lines},
+    lines::{Decoded, LineDecoder},
     outbox::Outbox,
     reverse::reverse_lines,
 };
@@ -104,8 +104,8 @@ pub struct Session<S> {
     /// When the peer last sent something; kept if silence has a limit.
     heard: Option<Instant>,
     outbox: Outbox,
-    /// What has no room in the outbox yet; the sender's drop is the Hub's answer.
-    overflow: VecDeque<(Lines, oneshot::Sender<()>)>,
+    /// What has no room in the outbox yet.
+    overflow: VecDeque<Overflow>,
     /// Whether [`Self::poll_flush`] is under way.
     flushing: bool,
     /// Whether lines of the peer still reach stdout.
@@ -120,6 +120,13 @@ pub struct Session<S> {
 struct Forwarded {
     answer: Pin<Box<RecipientRequest<Received>>>,
     _lease: Option<Lease>,
+}
+
+/// Lines for the peer that wait for room.
+struct Overflow {
+    deliver: Deliver,
+    /// Dropped when there was room, or when there will be none.
+    _waiting: oneshot::Sender<()>,
 }
 
 impl<S: Stream> Session<S> {
@@ -224,16 +231,13 @@ impl<S: Stream> Session<S> {
         self.forwarding.push_back(Forwarded { answer, _lease: lease });
     }
 
-    /// Puts it into the outbox and writes at once what the stream takes.
+    /// Writes at once what the stream takes; the rest waits in the outbox.
     fn send(&mut self, batch: Bytes, ctx: &mut Context<Self>) {
-        self.outbox.push(batch);
-        if self.flushing {
-            return;
-        }
         // If the stream takes no more, the flush asks it again, then with somebody to wake.
         let mut nobody = TaskContext::from_waker(Waker::noop());
-        match self.outbox.poll_write(&mut self.stream, &mut nobody) {
+        match self.outbox.poll_send(batch, &mut self.stream, &mut nobody) {
             Poll::Ready(result) => self.written(result, ctx),
+            Poll::Pending if self.flushing => {}
             Poll::Pending => {
                 self.flushing = true;
                 ctx.spawn(poll_fn(Self::poll_flush));
@@ -245,12 +249,12 @@ impl<S: Stream> Session<S> {
     fn poll_flush(&mut self, ctx: &mut Context<Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
         loop {
             let result = self.outbox.poll_write(&mut self.stream, cx);
-            while let Some((lines, taken)) = self.overflow.pop_front() {
-                if !self.outbox.has_room(lines.len()) {
-                    self.overflow.push_front((lines, taken));
+            while let Some(next) = self.overflow.pop_front() {
+                if !self.outbox.has_room(next.deliver.lines.len()) {
+                    self.overflow.push_front(next);
                     break;
                 }
-                self.outbox.push(lines.as_bytes().clone());
+                self.outbox.push(next.deliver.lines.as_bytes().clone());
             }
             match result {
                 Poll::Pending => return Poll::Pending,
@@ -310,25 +314,23 @@ impl<S: Stream> Actor for Session<S> {
 }
 
 impl<S: Stream> Handler<Deliver> for Session<S> {
-    type Result = ActorResponse<Self, ()>;
+    type Result = ();
 
-    fn handle(&mut self, Deliver(lines): Deliver, ctx: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, deliver: Deliver, ctx: &mut Context<Self>) {
         if self.broken || !matches!(self.phase, Phase::Open | Phase::Stopping(_)) {
-            return ActorResponse::reply(());
+            return;
         }
-        if self.overflow.is_empty() && self.outbox.has_room(lines.len()) {
-            self.send(lines.as_bytes().clone(), ctx);
-            return ActorResponse::reply(());
+        if self.overflow.is_empty() && self.outbox.has_room(deliver.lines.len()) {
+            return self.send(deliver.lines.as_bytes().clone(), ctx);
         }
-        let (taken, is_taken) = oneshot::channel();
-        self.overflow.push_back((lines, taken));
-        // The sender is dropped when there was room, or when there will be none.
-        let room = tokio::time::timeout(self.setup.stall, is_taken).into_actor(self);
-        ActorResponse::r#async(room.map(|in_time, session, ctx| {
+        let (waiting, no_longer) = oneshot::channel();
+        self.overflow.push_back(Overflow { deliver, _waiting: waiting });
+        let room = tokio::time::timeout(self.setup.stall, no_longer).into_actor(self);
+        ctx.spawn(room.map(|in_time, session, ctx| {
             if in_time.is_err() {
                 session.reset(CloseReason::Stalled, ctx);
             }
-        }))
+        }));
     }
 }
 
