@@ -41,6 +41,7 @@ pub async fn conversation() -> Result<String, Box<dyn Error>> {
     let server = Server::bind(config)?.operator(input).console(Outputs {
         renderer: Box::new(transcript),
         out: Box::new(paper.clone()),
+        out_file: None,
         err: Box::new(io::sink()),
     });
     let address = server.local_addr();

@@ -115,22 +115,22 @@ fn again(error: &io::Error) -> io::Error {
 /// Where a program's words go.
 pub type Output = Box<dyn Write + Send>;
 
-/// stdout and stderr, without a buffer: every write goes straight there. At a terminal what is
-/// written goes above the prompt.
+/// stdout and stderr, without a buffer: every write goes straight there. Between them stdout as a
+/// file; at a terminal none, for there what is written goes above the prompt.
 ///
 /// # Errors
 ///
 /// The system's own, as when descriptors are short.
-pub fn outputs(terminal: Option<&Terminal>) -> io::Result<(Output, Output)> {
+pub fn outputs(terminal: Option<&Terminal>) -> io::Result<(Output, Option<File>, Output)> {
     if let Some(terminal) = terminal {
-        return Ok((Box::new(terminal.printer()), terminal.err_printer()));
+        return Ok((Box::new(terminal.printer()), None, terminal.err_printer()));
     }
     let out = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     // In the usual 64 KiB a pipe's two ends would take turns sleeping. It stays as it is where it is
     // no pipe, or where the user has many already (pipe(7)).
     let _ = fcntl_setpipe_size(&out, PIPE);
     let err = File::from(io::stderr().as_fd().try_clone_to_owned()?);
-    Ok((Box::new(Straight(out)), Box::new(Straight(err))))
+    Ok((Box::new(Straight(out.try_clone()?)), Some(out), Box::new(Straight(err))))
 }
 
 /// Takes all of what is written, however long that takes.

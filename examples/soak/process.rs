@@ -48,8 +48,8 @@ pub fn config() -> Config {
 pub fn serve() -> Result<(), Failure> {
     actix::System::new().block_on(async {
         let server = linehub::server::Server::bind(config())?;
-        let (out, err) = stdio::outputs(None)?;
-        let outputs = Outputs { renderer: Box::new(Json { program: "soak" }), out, err };
+        let (out, out_file, err) = stdio::outputs(None)?;
+        let outputs = Outputs { renderer: Box::new(Json { program: "soak" }), out, out_file, err };
         let stop = shutdown::stop_signals(None)?;
         let server = server.console(outputs).operator_who_stops_it(Stdin::open()?);
         Ok(server.run(stop).await?)

@@ -1,118 +1,90 @@
-//! The Console: writes what happens to stdout and stderr.
+//! The Console: has what happens written to stdout and stderr.
 //!
-//! Takes [`Print`]. Sends nothing. It runs on a thread of its own, because a pipe or a terminal
-//! that nobody reads blocks whoever writes to it: blocking is what this thread is for. It ends with
-//! the last address to it.
+//! Takes [`Print`]. Sends it on to its Writer, which has a thread of its own, because a pipe or a
+//! terminal that nobody reads blocks whoever writes to it. Only of what is short it writes itself as
+//! much as stdout takes without waiting: waking a thread would cost more, and at a bad moment, when
+//! those who were sent the same line are about to run. It ends with the last address to it, and the
+//! Writer with it.
 
-use std::io::{self, Write};
+mod printer;
+mod writer;
 
-use actix::{Actor, Addr, Context, Handler};
-use actix_rt::Arbiter;
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+};
 
+use actix::{Actor, ActorFutureExt, ActorResponse, Addr, Context, Handler, WrapFuture};
+
+pub use self::printer::Outputs;
+use self::{printer::Printer, writer::Writer};
 use crate::{
     actors::messages::{ConsoleGone, Print},
     event::{Event, Stamped},
-    reason::reason,
-    transcript::{Page, Renderer},
 };
 
-/// Pages are written when they have grown to this many bytes, and at the end of each [`Print`].
-const PAGE: usize = 256 * 1024;
-
-/// Where a Console writes, and in what form.
-pub struct Outputs {
-    /// The form.
-    pub renderer: Box<dyn Renderer>,
-    /// stdout, unbuffered: it gets whole blocks. An error on it is the Console's end.
-    pub out: Box<dyn Write + Send>,
-    /// stderr. Errors on it are ignored: there is nowhere left to report them.
-    pub err: Box<dyn Write + Send>,
-}
+/// How many bytes of lines the event loop may stop to print, at most.
+const SHORT: usize = 4 * 1024;
 
 /// See the [module's documentation](self).
 pub struct Console {
-    outputs: Outputs,
-    page: Page,
-    /// Once stdout has failed nothing more is taken.
-    failed: bool,
+    /// Free whenever the Writer has answered for all that it was sent.
+    printer: Arc<Mutex<Printer>>,
+    writer: Addr<Writer>,
+    /// What the Writer has not answered for.
+    writing: usize,
 }
 
 impl Console {
-    /// Starts a Console on a thread of its own. Must be called within an Actix system.
+    /// Starts a Console, and its Writer on a thread of its own. Must be called within an Actix
+    /// system.
     ///
     /// # Errors
     ///
     /// The system's own, when threads or descriptors are short.
     pub fn start(outputs: Outputs) -> io::Result<Addr<Self>> {
-        let console = Self { outputs, page: Page::default(), failed: false };
-        Ok(Self::start_in_arbiter(&Arbiter::try_new()?.handle(), |_| console))
+        let printer = Arc::new(Mutex::new(Printer::new(outputs)));
+        let writer = Writer::start(Arc::clone(&printer))?;
+        Ok(Actor::start(Self { printer, writer, writing: 0 }))
     }
 
-    fn print(&mut self, print: &Print) -> io::Result<()> {
-        for event in &print.0 {
-            self.outputs.renderer.render(event, &mut self.page);
-            if self.page.out.len() >= PAGE {
-                self.write()?;
-            }
+    /// Prints it if that is short and needs no waiting. If not, gives what is left of it.
+    fn print_at_once(&self, print: Print) -> Option<Print> {
+        if self.writing > 0 || !is_short(&print.0) {
+            return Some(print);
         }
-        self.write()
+        self.printer.lock().unwrap_or_else(PoisonError::into_inner).print_at_once(print)
     }
+}
 
-    fn write(&mut self) -> io::Result<()> {
-        let Page { out, err } = &mut self.page;
-        if !err.is_empty() {
-            let _ = self.outputs.err.write_all(err).and_then(|()| self.outputs.err.flush());
-            err.clear();
-        }
-        if out.is_empty() {
-            return Ok(());
-        }
-        let written = self.outputs.out.write_all(out).and_then(|()| self.outputs.out.flush());
-        out.clear();
-        // One unusual page need not be paid for ever after.
-        out.shrink_to(2 * PAGE);
-        written
-    }
-
-    /// Says on stderr why there is nothing more on stdout.
-    fn give_up(&mut self, error: &io::Error) {
-        self.page.out.clear();
-        let sentence = format!("cannot write to stdout: {}", reason(error));
-        self.outputs.renderer.render(&Event::Mishap(sentence).into(), &mut self.page);
-        let _ = self.write();
-    }
+fn is_short(events: &[Stamped]) -> bool {
+    let bytes = |stamped: &Stamped| match &stamped.event {
+        Event::Message { lines, .. } | Event::Broadcast { lines, .. } => lines.len(),
+        // About as long as others become.
+        _ => 64,
+    };
+    events.iter().map(bytes).sum::<usize>() <= SHORT
 }
 
 impl Actor for Console {
     type Context = Context<Self>;
-
-    fn stopped(&mut self, _: &mut Self::Context) {
-        // Nobody else is there.
-        Arbiter::current().stop();
-    }
 }
 
 impl Handler<Print> for Console {
-    type Result = Result<(), ConsoleGone>;
+    type Result = ActorResponse<Self, Result<(), ConsoleGone>>;
 
-    fn handle(&mut self, print: Print, _: &mut Self::Context) -> Self::Result {
-        if !self.failed
-            && let Err(error) = self.print(&print)
-        {
-            self.failed = true;
-            self.give_up(&error);
-        }
-        if self.failed { Err(ConsoleGone) } else { Ok(()) }
+    fn handle(&mut self, print: Print, _: &mut Context<Self>) -> Self::Result {
+        let Some(print) = self.print_at_once(print) else {
+            return ActorResponse::reply(Ok(()));
+        };
+        self.writing += 1;
+        let written = self.writer.send(print).into_actor(self);
+        ActorResponse::r#async(written.map(|written, console, _| {
+            console.writing -= 1;
+            written.unwrap_or(Err(ConsoleGone))
+        }))
     }
 }
 
-impl Outputs {
-    /// Outputs that take everything and say nothing.
-    pub fn quiet() -> Self {
-        struct Quiet;
-        impl Renderer for Quiet {
-            fn render(&mut self, _: &Stamped, _: &mut Page) {}
-        }
-        Self { renderer: Box::new(Quiet), out: Box::new(io::sink()), err: Box::new(io::sink()) }
-    }
-}
+#[cfg(test)]
+mod tests;

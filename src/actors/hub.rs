@@ -36,8 +36,8 @@ const EVENTS: usize = 1024;
 
 /// Broadcasts that may wait for the Console while the next one is relayed.
 ///
-/// The Console is on another thread: taking turns with it for every batch would cost more than the
-/// relaying itself.
+/// Large batches are printed on another thread: taking turns with it for each would cost more than
+/// the relaying itself.
 const ECHOES: usize = 4;
 
 /// See the [module's documentation](self).
@@ -111,7 +111,7 @@ impl Hub {
         if self.unsaid.may_print() && !self.print_due {
             self.print_due = true;
             // Sessions that are about to run go first: what they have to say goes with it, and
-            // what they have to deliver does not wait for the Console's thread to be woken.
+            // what they have to deliver does not wait for it to be printed.
             let others_first = tokio::task::yield_now().into_actor(self);
             ctx.spawn(others_first.map(|(), hub, ctx| {
                 hub.print_due = false;

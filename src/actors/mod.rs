@@ -15,7 +15,8 @@
 //! - [`session::Session`] has one connection. It knows the peer and the Hub's messages, nothing
 //!   else.
 //! - [`stdin_reader::StdinReader`] reads the operator's lines.
-//! - [`console::Console`] writes, on a thread of its own, because stdout can block.
+//! - [`console::Console`] prints what happens: by itself what stdout takes without anybody waiting,
+//!   the rest by its Writer, on a thread of its own, because stdout can block.
 //!
 //! Actors know [`messages`], not each other: the modules here do not import their siblings.
 //! Every message has a reply, and the reply is the backpressure: whoever has sent lines sends no

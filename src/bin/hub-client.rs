@@ -19,7 +19,7 @@ const PROGRAM: &str = "hub-client";
 fn main() {
     shutdown::report_panics(PROGRAM);
     let args: ClientArgs = cli::arguments(PROGRAM);
-    // Its own, and the Console's.
+    // Its own, and the Writer's.
     if let Err(sentence) = descriptors::suffice_for(2) {
         cli::fail(PROGRAM, &sentence, 1);
     }
@@ -42,8 +42,9 @@ async fn converse(args: ClientArgs) -> Result<(), ClientError> {
         Format::Text => Box::new(ClientTranscript::new(PROGRAM, terminal.is_some())),
         Format::Json => Box::new(Json { program: PROGRAM }),
     };
-    let (out, err) = stdio::outputs(terminal.as_ref()).map_err(ClientError::Start)?;
-    let console = Console::start(Outputs { renderer, out, err }).map_err(ClientError::Start)?;
+    let (out, out_file, err) = stdio::outputs(terminal.as_ref()).map_err(ClientError::Start)?;
+    let console =
+        Console::start(Outputs { renderer, out, out_file, err }).map_err(ClientError::Start)?;
     let console = console.recipient();
     let stop = shutdown::stop_signals(terminal.as_ref()).map_err(ClientError::Input)?;
     let input = || match &mut terminal {

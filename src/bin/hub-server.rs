@@ -27,7 +27,7 @@ fn main() {
         cli::say(PROGRAM, &config.to_toml());
     }
     let room = descriptors::make_room_for(config.server.max_sessions);
-    // Those of the sessions, and the Console's.
+    // Those of the sessions, and the Writer's.
     if let Err(sentence) = descriptors::suffice_for(config.server.workers + 1) {
         cli::fail(PROGRAM, &sentence, 1);
     }
@@ -52,8 +52,8 @@ async fn serve(config: Config) -> Result<(), ServerError> {
         Format::Text => Box::new(ServerTranscript { program: PROGRAM, at_terminal }),
         Format::Json => Box::new(Json { program: PROGRAM }),
     };
-    let (out, err) = stdio::outputs(terminal.as_ref()).map_err(ServerError::Stdio)?;
-    server = server.console(Outputs { renderer, out, err });
+    let (out, out_file, err) = stdio::outputs(terminal.as_ref()).map_err(ServerError::Stdio)?;
+    server = server.console(Outputs { renderer, out, out_file, err });
     let stop = shutdown::stop_signals(terminal.as_ref()).map_err(ServerError::Stdio)?;
     server = match &mut terminal {
         Some(terminal) => {

@@ -16,7 +16,7 @@ use tokio::{io::AsyncReadExt, net::TcpStream, time::timeout};
 
 use crate::support::PATIENCE;
 
-/// A stdout at which the first peer makes the Console panic.
+/// A stdout at which the first peer makes the Console's Writer panic.
 struct Panics;
 
 impl Write for Panics {
@@ -41,6 +41,7 @@ async fn a_console_that_panics_ends_the_server_with_an_error() {
     let server = Server::bind(config).unwrap().console(Outputs {
         renderer: Box::new(transcript),
         out: Box::new(Panics),
+        out_file: None,
         err: Box::new(io::sink()),
     });
     let address = server.local_addr();

@@ -52,6 +52,7 @@ async fn a_stuck_stdout_holds_stopping_up_for_drain_and_no_longer() {
     let server = Server::bind(config).unwrap().console(Outputs {
         renderer: Box::new(ServerTranscript { program: "test", at_terminal: false }),
         out: Box::new(Sticks { stuck: Some(stuck), end }),
+        out_file: None,
         err: Box::new(io::sink()),
     });
     let address = server.local_addr();
