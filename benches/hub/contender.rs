@@ -21,6 +21,8 @@ const RUN_LIMIT: Duration = Duration::from_secs(90);
 pub(crate) enum Kind {
     /// What system calls alone cost: see `raw.rs`.
     Raw,
+    /// The same, and it prints the transcript of what it relays.
+    RawPrinting,
     /// `hub-server` as it is out of the box.
     Hub,
     /// `hub-server` with its sessions spread over so many event loops.
@@ -33,6 +35,7 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Raw => f.pad("raw"),
+            Self::RawPrinting => f.pad("raw that prints"),
             Self::Hub => f.pad("hub"),
             Self::HubWorkers(1) => f.pad("1 worker"),
             Self::HubWorkers(count) => f.pad(&format!("{count} workers")),
@@ -168,8 +171,12 @@ fn command(kind: Kind, way: Way, clients: usize, port: u16) -> Result<Command> {
     command.arg("--launch").arg(soft);
     let (port, clients) = (port.to_string(), clients.to_string());
     match kind {
-        Kind::Raw => {
-            let way = if way == Way::Out { "out" } else { "in" };
+        Kind::Raw | Kind::RawPrinting => {
+            let way = match way {
+                Way::In => "in",
+                Way::Out if kind == Kind::RawPrinting => "out-printing",
+                Way::Out => "out",
+            };
             command.arg(this).args(["--raw", way, &port])
         }
         Kind::Hub | Kind::HubWorkers(_) => {

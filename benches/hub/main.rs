@@ -100,7 +100,7 @@ fn measure(arguments: &Arguments) -> Result<()> {
         println!("ncat is not installed and is left out.");
     }
     let takes_part = |kind: &Kind| match kind {
-        Kind::Raw => !arguments.without.contains(&Opponent::Raw),
+        Kind::Raw | Kind::RawPrinting => !arguments.without.contains(&Opponent::Raw),
         Kind::Hub | Kind::HubWorkers(_) => !arguments.without.contains(&Opponent::Hub),
         Kind::Ncat => with_ncat && !arguments.without.contains(&Opponent::Ncat),
     };

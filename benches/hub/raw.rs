@@ -18,14 +18,15 @@ use crate::{BLOCK, Result, process};
 const LISTENER: usize = usize::MAX;
 const STDIN: usize = usize::MAX - 1;
 
-/// Runs as `--raw out PORT` or `--raw in PORT` until it is killed.
+/// Runs as `--raw out PORT`, `--raw out-printing PORT` or `--raw in PORT` until it is killed.
 pub(crate) fn run(way: &str, port: &str) -> Result<()> {
     process::raise_descriptor_limit()?;
     let listener = listen(port.parse()?)?;
     match way {
-        "out" => FanOut::new(listener)?.run(),
+        "out" => FanOut::new(listener, false)?.run(),
+        "out-printing" => FanOut::new(listener, true)?.run(),
         "in" => Ingest::new(listener)?.run(),
-        _ => Err("--raw wants out or in".into()),
+        _ => Err("--raw wants out, out-printing or in".into()),
     }
 }
 
@@ -60,6 +61,7 @@ struct FanOut {
     input: Poll,
     /// The clients that were too slow once.
     output: Poll,
+    prints: bool,
 }
 
 struct Receiver {
@@ -70,15 +72,16 @@ struct Receiver {
 }
 
 impl FanOut {
-    fn new(listener: Socket) -> Result<Self> {
+    fn new(listener: Socket, prints: bool) -> Result<Self> {
         let input = Poll::new()?;
         input.add(&listener, LISTENER, EventFlags::IN)?;
         input.add(io::stdin(), STDIN, EventFlags::IN)?;
-        Ok(Self { listener, clients: Vec::new(), input, output: Poll::new()? })
+        Ok(Self { listener, clients: Vec::new(), input, output: Poll::new()?, prints })
     }
 
     fn run(mut self) -> Result<()> {
         let mut block = vec![0; BLOCK];
+        let mut out = Vec::with_capacity(4 * BLOCK);
         loop {
             let ready: Vec<usize> = self.input.wait(None)?.collect();
             if ready.contains(&LISTENER) {
@@ -90,7 +93,13 @@ impl FanOut {
                 // Not through std's stdin, which would copy the block once more.
                 match rustix::io::read(io::stdin(), &mut block[..])? {
                     0 => self.input.remove(io::stdin())?,
-                    length => self.relay(&block[..length])?,
+                    length => {
+                        self.relay(&block[..length])?;
+                        if self.prints {
+                            print_operators(&block[..length], &mut out);
+                            write_all(&mut out)?;
+                        }
+                    }
                 }
             }
         }
@@ -121,6 +130,16 @@ impl FanOut {
             }
         }
         Ok(())
+    }
+}
+
+/// Appends what the server prints for the operator's lines to `out`.
+fn print_operators(block: &[u8], out: &mut Vec<u8>) {
+    let mut start = 0;
+    for end in memchr_iter(b'\n', block) {
+        out.extend_from_slice(b"> Enter message to send to all clients : ");
+        out.extend_from_slice(&block[start..=end]);
+        start = end + 1;
     }
 }
 

@@ -38,6 +38,8 @@ pub(crate) enum Group {
     Ingest,
     Latency,
     Connections,
+    /// The hub beside a floor that prints the transcript of what it relays, too.
+    Transcript,
     /// The hub with one event loop for its sessions and with two.
     Workers,
     /// How the cost of a delivery and of a session grows with their number.
@@ -178,6 +180,11 @@ pub(crate) fn of(group: Group) -> Vec<Row> {
             // ncat greets nobody, so one cannot tell when it has accepted.
             let goals = [&[at_least(Raw, 0.6)][..], &[], &[bytes]];
             vec![row(Work::Connections { count: 5000 }, &[Hub, Raw], &goals)]
+        }
+        Group::Transcript => {
+            [Work::FanOut { clients: 4, line: 64 }, Work::Latency { clients: 4, rate: 1000 }]
+                .map(|work| row(work, &[Hub, Kind::RawPrinting], &[]))
+                .into()
         }
         Group::Workers => {
             let contenders = &[Kind::HubWorkers(2), Kind::HubWorkers(1)];
