@@ -2,7 +2,10 @@
 
 use std::{io, os::fd::AsFd};
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::{
+    io::fcntl_dupfd_cloexec,
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+};
 
 use crate::reason::reason;
 
@@ -21,7 +24,7 @@ const EVENT_LOOP: usize = 4;
 const START: usize = 12;
 
 /// Raises the process's soft limit of open files to what `sessions` sessions need, as far as the
-/// hard limit allows.
+/// hard limit allows, and has the table made for so many. Must be called while there is one thread.
 ///
 /// # Errors
 ///
@@ -38,6 +41,7 @@ pub fn make_room_for(sessions: usize) -> Result<(), String> {
         let _ = setrlimit(Resource::Nofile, Rlimit { current, ..limit });
     }
     let current = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    make_table_for(current.min(sessions + RESERVE));
     if current < sessions + LEAST_RESERVE {
         return Err(format!(
             "{sessions} sessions do not fit into the limit of {current} open files: raise it \
@@ -45,6 +49,18 @@ pub fn make_room_for(sessions: usize) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+/// Has the kernel make the process's table of open files large enough for so many, 8 bytes each.
+///
+/// It would double by itself. But while threads share a table, each time it grows holds up whoever
+/// opens a file for tens of milliseconds: the kernel waits until no CPU can be reading the old one
+/// (`expand_fdtable`, `synchronize_rcu`). Under a rush of connections that was most of the time.
+fn make_table_for(descriptors: u64) {
+    if let Ok(highest) = i32::try_from(descriptors.saturating_sub(1)) {
+        // It is enough to have had one there. Without it everything works, more slowly.
+        let _ = fcntl_dupfd_cloexec(io::stderr(), highest);
+    }
 }
 
 /// Sees that there are enough descriptors for a program with so many event loops to start. Must be

@@ -46,11 +46,17 @@ pub(crate) fn own_cpu_time() -> Duration {
 /// The soft limit of open descriptors that this process was started with, as text for `launch`.
 static SHELLS_LIMIT: OnceLock<String> = OnceLock::new();
 
-/// Raises the soft limit of open descriptors to the hard one.
+/// Descriptors that no run needs more of.
+const DESCRIPTORS: i32 = 16 * 1024;
+
+/// Raises the soft limit of open descriptors to the hard one, and has the table of them made, so that
+/// a generator of connections need not wait while it grows (see `src/descriptors.rs`).
 pub(crate) fn raise_descriptor_limit() -> Result<()> {
     let limit = rustix::process::getrlimit(Resource::Nofile);
     SHELLS_LIMIT.get_or_init(|| limit.current.map_or_else(String::new, |soft| soft.to_string()));
     rustix::process::setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?;
+    // Where there cannot be so many, none of the runs needs them, or it says so.
+    let _ = rustix::io::fcntl_dupfd_cloexec(std::io::stderr(), DESCRIPTORS - 1);
     Ok(())
 }
 

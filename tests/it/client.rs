@@ -63,7 +63,7 @@ fn when_a_big_file_has_been_sent_with_status_0_every_line_has_been_taken() {
         let text: String = line.rsplit(' ').next().unwrap().chars().rev().collect();
         assert_eq!(text.parse(), Ok(number));
         if number == count / 20 {
-            let memory = client.memory("VmHWM");
+            let memory = client.status("VmHWM");
             assert!(memory < 32 * 1024, "{memory} KiB");
         }
     }

@@ -92,7 +92,7 @@ fn a_million_lines_reach_four_peers_of_different_speeds() {
     for receiving in receiving {
         assert_eq!(receiving.join().unwrap(), "", "nothing comes twice");
     }
-    let memory = hub.program.memory("VmHWM");
+    let memory = hub.program.status("VmHWM");
     assert!(memory < MEMORY, "{memory} KiB");
 }
 
@@ -139,7 +139,7 @@ fn a_million_lines_of_four_peers_reach_a_stdout_that_is_read_slowly_and_for_a_wh
     for sender in senders {
         assert_eq!(sender.join().unwrap(), "");
     }
-    let memory = hub.program.memory("VmHWM");
+    let memory = hub.program.status("VmHWM");
     assert!(memory < MEMORY, "{memory} KiB");
 }
 
@@ -171,7 +171,7 @@ fn a_thousand_sessions_at_full_load_stay_within_their_memory() {
     while left > 0 {
         left -= stdout.read(&mut space).unwrap().min(left);
     }
-    let memory = hub.program.memory("VmHWM");
+    let memory = hub.program.status("VmHWM");
     assert!(memory < 2 * MEMORY, "{memory} KiB");
     drop((hub, stdout, peers));
     // The hub is gone: the operator's pipe is broken, and that is all.

@@ -146,6 +146,12 @@ fn the_soft_limit_is_raised_to_what_the_sessions_need() {
     let mut command = command("sh");
     command.args(["-c", script, SERVER, "--bind", "127.0.0.1", "--max-sessions", "300", "0"]);
     let hub = Hub::start_as(&mut command);
+    let table = hub.program.status("FDSize");
     let peers: Vec<Peer> = (0..300).map(|_| hub.peer()).collect();
     assert_eq!(peers.len(), 300);
+    assert_eq!(
+        hub.program.status("FDSize"),
+        table,
+        "it was made at the start, not while they came"
+    );
 }

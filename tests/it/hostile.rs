@@ -128,7 +128,7 @@ fn a_line_without_an_end() {
     let report = hub.program.err.next();
     let bytes = megabytes << 20;
     assert!(report.contains(&format!("discarded a line of {bytes} bytes")), "{report}");
-    let memory = hub.program.memory("VmHWM");
+    let memory = hub.program.status("VmHWM");
     assert!(memory < 16 * 1024, "{memory} KiB");
     assert_eq!(peer.leave(), "");
     still_does_its_job(&mut hub);

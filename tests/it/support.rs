@@ -115,8 +115,8 @@ impl Program {
         self.ends_with(0);
     }
 
-    /// Memory in KiB: `VmRSS` now or `VmHWM` at the most.
-    pub(crate) fn memory(&self, what: &str) -> u64 {
+    /// What proc(5) says of it: memory in KiB, `VmRSS` now or `VmHWM` at the most; `FDSize`.
+    pub(crate) fn status(&self, what: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
         let line = status.lines().find(|line| line.starts_with(what)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
