@@ -54,7 +54,7 @@ impl Printer {
         }
         let Page { out, err } = &mut self.page;
         // stderr comes first, and may have to wait.
-        if err.is_empty() && !self.failed {
+        if err.is_empty() {
             match blocking::write_at_once(file, out) {
                 Ok(written) => drop(out.drain(..written)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -72,6 +72,7 @@ impl Printer {
             && let Err(error) = self.write_all(&print.0)
         {
             self.failed = true;
+            self.outputs.out_file = None;
             self.give_up(&error);
         }
         if self.failed { Err(ConsoleGone) } else { Ok(()) }

@@ -125,9 +125,11 @@ async fn what_a_full_stdout_does_not_take_the_writer_waits_with_and_nothing_is_s
 
 #[actix::test]
 async fn a_stdout_that_is_closed_is_told_to_everybody_from_then_on() {
-    let scene = scene(true);
-    drop(scene.stdout);
-    for _ in 0..3 {
-        assert_eq!(soon(scene.console.send(broadcast("hello"))).await, Ok(Err(ConsoleGone)));
+    for text in ["hello", &"x".repeat(SHORT + 1)] {
+        let scene = scene(true);
+        drop(scene.stdout);
+        for print in [broadcast(text), Print(Vec::new()), broadcast("hello")] {
+            assert_eq!(soon(scene.console.send(print)).await, Ok(Err(ConsoleGone)));
+        }
     }
 }
