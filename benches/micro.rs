@@ -11,10 +11,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use bytes::BytesMut;
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
-use linehub::event::{Event, Stamped};
-use linehub::lines::{BATCH, Decoded, LineDecoder, Lines};
-use linehub::reverse::reverse_lines;
-use linehub::transcript::{Json, Page, Renderer, ServerTranscript};
+use linehub::events::transcript::{Json, Page, Renderer, ServerTranscript};
+use linehub::events::{Event, Stamped};
+use linehub::wire::lines::{BATCH, Decoded, LineDecoder, Lines};
+use linehub::wire::reverse::reverse_lines;
 use tokio_util::codec::Decoder;
 
 const LINE: usize = 64;

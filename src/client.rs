@@ -16,12 +16,13 @@ use tokio::{
 
 use crate::{
     actors::messages::{ConsoleGone, Print},
-    event::{ClosedBy, Event},
-    greeting::Greeting,
-    line_reader::{Buffers, LineReader},
-    lines::{Decoded, LineDecoder, Lines},
-    reason::reason,
-    reverse::reverse_lines,
+    events::{ClosedBy, Event, wording::reason},
+    wire::{
+        greeting::Greeting,
+        line_reader::{Buffers, LineReader},
+        lines::{Decoded, LineDecoder, Lines},
+        reverse::reverse_lines,
+    },
 };
 
 /// The longest line that is taken from a server, and from the user, in bytes.

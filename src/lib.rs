@@ -3,17 +3,12 @@
 //!
 //! The modules in reading order:
 //!
-//! - [`lines`]: what travels, batches of whole lines, and the codec that cuts a stream into them;
-//!   [`reverse`] turns lines round, [`line_reader`] and [`outbox`] are the ends of a connection,
-//!   and [`greeting`] is what a server says first.
-//! - [`event`]: everything that happens; [`transcript`] is how it reads.
+//! - [`server`] and [`client`]: the two programs as a library.
 //! - [`config`]: the server's options, validated.
+//! - [`wire`]: what crosses a connection, and [`net`]: how peers come in.
+//! - [`events`]: everything that happens, and how it reads.
 //! - [`actors`]: the cast, and who sends what to whom.
-//! - [`descriptors`], [`listener`], [`server`], [`shutdown`]: the actors put together, served, and
-//!   stopped.
-//! - [`client`]: the other program.
-//! - [`cli`], [`reason`]: the programs' arguments, and the system's answers, in plain sentences.
-//! - [`stdio`], [`terminal`]: the ends at the operator's side, piped and at a keyboard.
+//! - [`terminal`]: the line editor; [`program`]: what only the two programs need.
 //!
 //! ```no_run
 //! use linehub::{config::Config, server::Server};
@@ -31,20 +26,11 @@
 
 pub mod actors;
 mod blocking;
-pub mod cli;
 pub mod client;
 pub mod config;
-pub mod descriptors;
-pub mod event;
-pub mod greeting;
-pub mod line_reader;
-pub mod lines;
-pub mod listener;
-pub mod outbox;
-pub mod reason;
-pub mod reverse;
+pub mod events;
+pub mod net;
+pub mod program;
 pub mod server;
-pub mod shutdown;
-pub mod stdio;
 pub mod terminal;
-pub mod transcript;
+pub mod wire;

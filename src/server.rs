@@ -28,9 +28,9 @@ use crate::{
         stdin_reader::{Finish, RelayHandle, StdinReader},
     },
     config::Config,
-    line_reader::Buffers,
-    listener,
-    reason::reason,
+    events::wording::reason,
+    net::listener,
+    wire::line_reader::Buffers,
 };
 
 /// Batches that sessions may have read and the Console not taken, all together: 4 MiB.

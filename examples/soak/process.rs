@@ -13,9 +13,11 @@ use std::{
 use linehub::{
     actors::console::Outputs,
     config::Config,
-    shutdown,
-    stdio::{self, Stdin},
-    transcript::Json,
+    events::transcript::Json,
+    program::{
+        signals,
+        stdio::{self, Stdin},
+    },
 };
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
@@ -50,7 +52,7 @@ pub fn serve() -> Result<(), Failure> {
         let server = linehub::server::Server::bind(config())?;
         let (out, out_file, err) = stdio::outputs(None)?;
         let outputs = Outputs { renderer: Box::new(Json { program: "soak" }), out, out_file, err };
-        let stop = shutdown::stop_signals(None)?;
+        let stop = signals::stop_signals(None)?;
         let server = server.console(outputs).operator_who_stops_it(Stdin::open()?);
         Ok(server.run(stop).await?)
     })

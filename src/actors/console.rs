@@ -20,7 +20,7 @@ pub use self::printer::Outputs;
 use self::{printer::Printer, writer::Writer};
 use crate::{
     actors::messages::{ConsoleGone, Print},
-    event::{Event, Stamped},
+    events::{Event, Stamped},
 };
 
 /// How many bytes of lines the event loop may stop to print, at most.

@@ -24,8 +24,8 @@ use crate::{
         Admission, Bound, Broadcast, Close, ConsoleGone, Deliver, Deregister, Drain, Print,
         Receipt, Received, Refused, Register, Report, SessionHandle, SessionId,
     },
-    event::Event,
-    lines::Decoded,
+    events::Event,
+    wire::lines::Decoded,
 };
 
 /// Events that may wait for the Console before a peer that connects has to wait for it, too.

@@ -7,8 +7,8 @@ use thiserror::Error;
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
-    event::{CloseReason, Stamped},
-    lines::{Decoded, Lines},
+    events::{CloseReason, Stamped},
+    wire::lines::{Decoded, Lines},
 };
 
 /// What the Hub calls a session. Never used twice.

@@ -41,12 +41,14 @@ use crate::{
         },
         poll_fn::poll_fn,
     },
-    event::CloseReason,
-    greeting,
-    line_reader::{Buffers, Lease, LineReader},
-    lines::{Decoded, LineDecoder},
-    outbox::Outbox,
-    reverse::reverse_lines,
+    events::CloseReason,
+    wire::{
+        greeting,
+        line_reader::{Buffers, Lease, LineReader},
+        lines::{Decoded, LineDecoder},
+        outbox::Outbox,
+        reverse::reverse_lines,
+    },
 };
 
 /// Batches of one peer that the Hub may not have answered for: one being printed, and the next

@@ -22,10 +22,12 @@ use crate::{
         messages::{Broadcast, ConsoleGone, Report},
         poll_fn::poll_fn,
     },
-    line_reader::{Buffers, Lease, LineReader},
-    lines::{BATCH, Decoded, LineDecoder, Lines},
-    outbox::BATCH_OVERHEAD,
-    reason::reason,
+    events::wording::reason,
+    wire::{
+        line_reader::{Buffers, Lease, LineReader},
+        lines::{BATCH, Decoded, LineDecoder, Lines},
+        outbox::BATCH_OVERHEAD,
+    },
 };
 
 /// One batch is being relayed while the next is being read.

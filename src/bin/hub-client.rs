@@ -4,24 +4,26 @@ use std::process;
 
 use linehub::{
     actors::console::{Console, Outputs},
-    cli::{self, ClientArgs},
     client::{Client, ClientError},
     config::Format,
-    descriptors, shutdown,
-    stdio::{self, Stdin},
+    events::transcript::{CLIENT_PROMPT, ClientTranscript, Json, Renderer},
+    program::{
+        args::{self, ClientArgs},
+        descriptors, signals,
+        stdio::{self, Stdin},
+    },
     terminal::Terminal,
-    transcript::{CLIENT_PROMPT, ClientTranscript, Json, Renderer},
 };
 use tokio_util::either::Either;
 
 const PROGRAM: &str = "hub-client";
 
 fn main() {
-    shutdown::report_panics(PROGRAM);
-    let args: ClientArgs = cli::arguments(PROGRAM);
+    signals::report_panics(PROGRAM);
+    let args: ClientArgs = args::arguments(PROGRAM);
     // Its own, and the Writer's.
     if let Err(sentence) = descriptors::suffice_for(2) {
-        cli::fail(PROGRAM, &sentence, 1);
+        args::fail(PROGRAM, &sentence, 1);
     }
     let system = actix_rt::System::new();
     match system.block_on(converse(args)) {
@@ -31,7 +33,7 @@ fn main() {
         Err(ClientError::Refused) => process::exit(3),
         // Whatever was the reason has been told.
         Err(ClientError::ConsoleGone) => process::exit(1),
-        Err(error) => cli::fail(PROGRAM, &error, 1),
+        Err(error) => args::fail(PROGRAM, &error, 1),
     }
 }
 
@@ -46,7 +48,7 @@ async fn converse(args: ClientArgs) -> Result<(), ClientError> {
     let console =
         Console::start(Outputs { renderer, out, out_file, err }).map_err(ClientError::Start)?;
     let console = console.recipient();
-    let stop = shutdown::stop_signals(terminal.as_ref()).map_err(ClientError::Input)?;
+    let stop = signals::stop_signals(terminal.as_ref()).map_err(ClientError::Input)?;
     let input = || match &mut terminal {
         Some(terminal) => terminal.start().map(Either::Left),
         None => Stdin::open().map(Either::Right),

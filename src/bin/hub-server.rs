@@ -4,41 +4,42 @@ use std::process;
 
 use linehub::{
     actors::console::Outputs,
-    cli::{self, ServerArgs},
     config::{Config, Format},
-    descriptors,
+    events::transcript::{Json, Renderer, SERVER_PROMPT, ServerTranscript},
+    program::{
+        args::{self, ServerArgs},
+        descriptors, signals,
+        stdio::{self, Stdin},
+    },
     server::{Server, ServerError},
-    shutdown,
-    stdio::{self, Stdin},
     terminal::Terminal,
-    transcript::{Json, Renderer, SERVER_PROMPT, ServerTranscript},
 };
 
 const PROGRAM: &str = "hub-server";
 
 fn main() {
-    shutdown::report_panics(PROGRAM);
-    let args: ServerArgs = cli::arguments(PROGRAM);
+    signals::report_panics(PROGRAM);
+    let args: ServerArgs = args::arguments(PROGRAM);
     let config = match Config::load(args.config.as_deref(), &args.overrides()) {
         Ok(config) => config,
-        Err(error) => cli::fail(PROGRAM, &error, 2),
+        Err(error) => args::fail(PROGRAM, &error, 2),
     };
     if args.check {
-        cli::say(PROGRAM, &config.to_toml());
+        args::say(PROGRAM, &config.to_toml());
     }
     let room = descriptors::make_room_for(config.server.max_sessions);
     // Those of the sessions, and the Writer's.
     if let Err(sentence) = descriptors::suffice_for(config.server.workers + 1) {
-        cli::fail(PROGRAM, &sentence, 1);
+        args::fail(PROGRAM, &sentence, 1);
     }
     if let Err(sentence) = room {
-        cli::report(PROGRAM, &sentence);
+        args::report(PROGRAM, &sentence);
     }
     match actix_rt::System::new().block_on(serve(config)) {
         Ok(()) => {}
         // Whatever was the reason has been told.
         Err(ServerError::ConsoleGone) => process::exit(1),
-        Err(error) => cli::fail(PROGRAM, &error, 1),
+        Err(error) => args::fail(PROGRAM, &error, 1),
     }
 }
 
@@ -54,7 +55,7 @@ async fn serve(config: Config) -> Result<(), ServerError> {
     };
     let (out, out_file, err) = stdio::outputs(terminal.as_ref()).map_err(ServerError::Stdio)?;
     server = server.console(Outputs { renderer, out, out_file, err });
-    let stop = shutdown::stop_signals(terminal.as_ref()).map_err(ServerError::Stdio)?;
+    let stop = signals::stop_signals(terminal.as_ref()).map_err(ServerError::Stdio)?;
     server = match &mut terminal {
         Some(terminal) => {
             server.operator_who_stops_it(terminal.start().map_err(ServerError::Stdio)?)

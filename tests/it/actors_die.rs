@@ -9,8 +9,8 @@ use std::{
 use linehub::{
     actors::console::Outputs,
     config::Config,
+    events::transcript::ServerTranscript,
     server::{Server, ServerError},
-    transcript::ServerTranscript,
 };
 use tokio::{io::AsyncReadExt, net::TcpStream, time::timeout};
 

@@ -148,7 +148,7 @@ fn a_thousand_sessions_at_full_load_stay_within_their_memory() {
     let _turn = heavy();
     const SESSIONS: usize = 1000;
     let (mut hub, mut stdout) = hub_with_stdout(&["--max-sessions", "1000"]);
-    linehub::descriptors::make_room_for(SESSIONS).unwrap();
+    linehub::program::descriptors::make_room_for(SESSIONS).unwrap();
     // stdout is not read while they connect: there are not so many events as to fill the pipe.
     let mut peers: Vec<Peer> = (0..SESSIONS).map(|_| hub.peer()).collect();
     let message = format!("{}\n", "m".repeat(63)).repeat(1000);

@@ -7,7 +7,7 @@ use std::{
 };
 
 use linehub::{
-    actors::console::Outputs, config::Config, server::Server, transcript::ServerTranscript,
+    actors::console::Outputs, config::Config, events::transcript::ServerTranscript, server::Server,
 };
 use tokio::{
     io::AsyncWriteExt,

@@ -4,11 +4,7 @@
 use std::process::ExitCode;
 
 use fastrand::Rng;
-use linehub::{
-    event::Event,
-    lines::Lines,
-    transcript::{ClientTranscript, Page, Renderer, ServerTranscript, escape},
-};
+use linehub::{events::{Event, transcript::{ClientTranscript, Page, Renderer, ServerTranscript, escape}}, wire::lines::Lines};
 use linehub_fuzz::{Finding, NASTY, run};
 
 fn main() -> ExitCode {

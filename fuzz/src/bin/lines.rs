@@ -11,10 +11,7 @@ use std::{
 
 use bytes::BytesMut;
 use fastrand::Rng;
-use linehub::{
-    line_reader::{Buffers, LineReader},
-    lines::{Decoded, LineDecoder},
-};
+use linehub::wire::{line_reader::{Buffers, LineReader}, lines::{Decoded, LineDecoder}};
 use linehub_fuzz::{Finding, NASTY, run};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::codec::Decoder;

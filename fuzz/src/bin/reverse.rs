@@ -4,10 +4,7 @@
 use std::process::ExitCode;
 
 use fastrand::Rng;
-use linehub::{
-    lines::Lines,
-    reverse::{reverse, reverse_lines},
-};
+use linehub::wire::{lines::Lines, reverse::{reverse, reverse_lines}};
 use linehub_fuzz::{Finding, NASTY, run};
 use unicode_segmentation::UnicodeSegmentation;
 

@@ -8,9 +8,11 @@ use std::{
 use crate::{
     actors::messages::{ConsoleGone, Print},
     blocking,
-    event::{Event, Stamped},
-    reason::reason,
-    transcript::{Page, Renderer},
+    events::{
+        Event, Stamped,
+        transcript::{Page, Renderer},
+        wording::reason,
+    },
 };
 
 /// Pages are written when they have grown to this many bytes, and at the end of each [`Print`].

@@ -13,8 +13,8 @@ use super::*;
 use crate::{
     actors::stubs::{settle, soon},
     blocking,
-    lines::Lines,
-    transcript::ServerTranscript,
+    events::transcript::ServerTranscript,
+    wire::lines::Lines,
 };
 
 /// Bytes that a pipe holds in these tests.

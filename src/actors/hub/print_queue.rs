@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     actors::messages::{ConsoleGone, Print},
-    event::{Event, Stamped},
+    events::{Event, Stamped},
 };
 
 /// [`Print`]s at once on their way to the Console: one being written, one ready behind it.

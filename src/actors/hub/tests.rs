@@ -9,9 +9,8 @@ use crate::{
         session::{Session, Setup, Stream},
         stubs::{Inbox, peer, settle, soon, stub},
     },
-    event::CloseReason,
-    line_reader::Buffers,
-    lines::Lines,
+    events::CloseReason,
+    wire::{line_reader::Buffers, lines::Lines},
 };
 
 /// A Hub with a Console that the test plays.

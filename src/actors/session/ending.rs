@@ -12,8 +12,8 @@ use tokio::time::Instant;
 use super::{Session, Stream};
 use crate::{
     actors::{messages::Deregister, poll_fn::poll_fn},
-    event::CloseReason,
-    lines::BATCH,
+    events::CloseReason,
+    wire::lines::BATCH,
 };
 
 /// How long a stopping session listens for lines that were on their way when it said goodbye.

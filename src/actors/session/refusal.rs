@@ -12,7 +12,7 @@ use actix::{AsyncContext, Context};
 use tokio::io::ReadBuf;
 
 use super::{Session, Stream};
-use crate::{actors::poll_fn::poll_fn, event::CloseReason, greeting};
+use crate::{actors::poll_fn::poll_fn, events::CloseReason, wire::greeting};
 
 /// How long a refused peer may take to read its refusal and go.
 pub(super) const LINGER: Duration = Duration::from_secs(1);

@@ -11,7 +11,7 @@ use crate::{
         messages::Receipt,
         stubs::{Inbox, peer, settle, soon, stub},
     },
-    lines::Lines,
+    wire::lines::Lines,
 };
 
 /// What an in-memory stream holds in each direction, in bytes.

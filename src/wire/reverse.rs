@@ -2,7 +2,7 @@
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use crate::lines::Lines;
+use crate::wire::lines::Lines;
 
 /// Every line of the batch with its characters in reverse order.
 ///

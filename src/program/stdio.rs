@@ -20,7 +20,7 @@ use tokio::{
     net::unix::pipe,
 };
 
-use crate::{blocking, lines::BATCH, terminal::Terminal};
+use crate::{blocking, terminal::Terminal, wire::lines::BATCH};
 
 /// The size of the pipe at stdout, in bytes: as much as anybody may ask for (pipe(7)).
 const PIPE: usize = 1024 * 1024;

@@ -3,9 +3,8 @@
 use std::{io::Write, net::SocketAddr};
 
 use crate::{
-    event::{CloseReason, ClosedBy, Event, Stamped, write_json},
-    greeting::REFUSAL,
-    lines::Lines,
+    events::{CloseReason, ClosedBy, Event, Stamped, write_json},
+    wire::{greeting::REFUSAL, lines::Lines},
 };
 
 /// What a program says: bytes for its stdout and bytes for its stderr.

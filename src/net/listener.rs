@@ -15,7 +15,7 @@ use tokio::{
     task::coop,
 };
 
-use crate::{config::Timeouts, reason::reason};
+use crate::{config::Timeouts, events::wording::reason};
 
 /// Connections that may be accepted and neither admitted nor gone. More wait in the backlog.
 const NEWCOMERS: usize = 256;

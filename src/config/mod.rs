@@ -17,8 +17,8 @@ use thiserror::Error;
 
 use self::file::File;
 use crate::{
-    outbox::BATCH_OVERHEAD,
-    reason::{one_line, reason},
+    events::wording::{one_line, reason},
+    wire::outbox::BATCH_OVERHEAD,
 };
 
 /// Sessions that may be asked for.
@@ -83,7 +83,7 @@ pub struct Timeouts {
     /// A client that has sent nothing for so long is let go. Default: none is.
     pub idle: Option<Duration>,
     /// After so much silence the kernel asks whether the peer is still there, so that a dead one
-    /// frees its place. See [`listener::bind`](crate::listener::bind) for what is on its way then.
+    /// frees its place. See [`listener::bind`](crate::net::listener::bind) for what is on its way then.
     /// Whole seconds, 1 to 32,767. Default: 60 s.
     pub keepalive: Option<Duration>,
     /// How long stopping may take; then what still waits is dropped. Default: 5 s.

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::transcript::escape;
+use crate::events::transcript::escape;
 
 /// The system's words for the error, without its number.
 pub fn reason(error: &io::Error) -> String {

@@ -7,7 +7,7 @@ use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
 };
 
-use crate::reason::reason;
+use crate::events::wording::reason;
 
 /// Descriptors that the server needs beside those of its sessions: its own, and those of peers
 /// that are being admitted or refused.

@@ -15,7 +15,7 @@ use tokio::{
 };
 use tokio_util::{codec::Decoder, io::poll_read_buf, sync::PollSemaphore};
 
-use crate::lines::{BATCH, Decoded, LineDecoder, Lines};
+use crate::wire::lines::{BATCH, Decoded, LineDecoder, Lines};
 
 /// The least that is asked for in one read, in bytes.
 const READ: usize = BATCH / 2;

@@ -1,10 +1,13 @@
 //! Events: everything that happens in either program, and their form in JSON.
 
+pub mod transcript;
+pub mod wording;
+
 use std::{io, net::SocketAddr, time::SystemTime};
 
 use serde::Serialize;
 
-use crate::lines::Lines;
+use crate::wire::lines::Lines;
 
 /// Something that happened. Made in one place, rendered in one place.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::event::ClosedBy;
+use crate::events::ClosedBy;
 
 fn render(
     renderer: &mut dyn Renderer,

@@ -19,7 +19,7 @@ use clap::{
 
 use crate::{
     config::{Format, Overrides, SESSIONS},
-    reason::{one_line, reason},
+    events::wording::{one_line, reason},
 };
 
 /// hub-server: a TCP line hub.

@@ -1,0 +1,3 @@
+//! How peers come in.
+
+pub mod listener;

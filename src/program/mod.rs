@@ -1,0 +1,6 @@
+//! What only the two programs need: arguments, signals, descriptors and standard streams.
+
+pub mod args;
+pub mod descriptors;
+pub mod signals;
+pub mod stdio;

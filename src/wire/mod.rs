@@ -1,0 +1,7 @@
+//! What crosses a connection, without actors: lines, and how they are read and written.
+
+pub mod greeting;
+pub mod line_reader;
+pub mod lines;
+pub mod outbox;
+pub mod reverse;
