@@ -16,7 +16,7 @@ use tokio::{
 
 use crate::{
     actors::messages::{ConsoleGone, Print},
-    events::{ClosedBy, Event, wording::reason},
+    events::{ClosedBy, Event, wording::os_error_text},
     wire::{
         greeting::Greeting,
         line_reader::{Buffers, LineReader},
@@ -41,7 +41,7 @@ const BUFFERS: usize = 1;
 #[derive(Debug, Error)]
 pub enum ClientError {
     /// No address for the host name.
-    #[error("cannot find the host {host}: {}", reason(.source))]
+    #[error("cannot find the host {host}: {}", os_error_text(.source))]
     UnknownHost {
         /// The name as it was typed.
         host: String,
@@ -49,7 +49,7 @@ pub enum ClientError {
         source: io::Error,
     },
     /// No connection.
-    #[error("cannot connect to {address}: {}", reason(.source))]
+    #[error("cannot connect to {address}: {}", os_error_text(.source))]
     Connect {
         /// The host as it was typed, and the port.
         address: String,
@@ -72,7 +72,7 @@ pub enum ClientError {
         server: SocketAddr,
     },
     /// The connection broke.
-    #[error("the connection to {server} was lost: {}", reason(.source))]
+    #[error("the connection to {server} was lost: {}", os_error_text(.source))]
     Lost {
         /// The server's address.
         server: SocketAddr,
@@ -92,10 +92,10 @@ pub enum ClientError {
     #[error("not every line was sent: some are longer than 1 MiB")]
     Overlong,
     /// stdin cannot be read.
-    #[error("cannot read stdin: {}", reason(.0))]
+    #[error("cannot read stdin: {}", os_error_text(.0))]
     Input(io::Error),
     /// Threads or descriptors are short.
-    #[error("cannot start: {}", reason(.0))]
+    #[error("cannot start: {}", os_error_text(.0))]
     Start(io::Error),
     /// stdout is closed.
     #[error("cannot go on: stdout is closed")]
@@ -266,7 +266,7 @@ impl Client {
             incoming.progress.set(incoming.progress.get() + 1);
             let event = match decoded {
                 Decoded::Lines(lines) => Event::Response { lines: reverse_lines(lines) },
-                Decoded::Discarded(bytes) => Event::Mishap(format!(
+                Decoded::Discarded(bytes) => Event::Problem(format!(
                     "discarded a line of {bytes} bytes from {server}: it is longer than 1 MiB"
                 )),
             };
@@ -294,7 +294,7 @@ impl Client {
                 Ok(Some(Decoded::Discarded(bytes))) => {
                     let sentence = "it is longer than 1 MiB";
                     let sentence = format!("a line of {bytes} bytes was not sent: {sentence}");
-                    self.say(Event::Mishap(sentence)).await?;
+                    self.say(Event::Problem(sentence)).await?;
                     all = Err(ClientError::Overlong);
                     continue;
                 }

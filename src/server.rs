@@ -28,7 +28,7 @@ use crate::{
         stdin_reader::{Finish, RelayHandle, StdinReader},
     },
     config::Config,
-    events::wording::reason,
+    events::wording::os_error_text,
     net::listener,
     wire::line_reader::Buffers,
 };
@@ -46,7 +46,7 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 #[derive(Debug, Error)]
 pub enum ServerError {
     /// The address is taken, or not this host's.
-    #[error("cannot listen on {address}: {}", reason(.source))]
+    #[error("cannot listen on {address}: {}", os_error_text(.source))]
     Bind {
         /// The address.
         address: SocketAddr,
@@ -54,10 +54,10 @@ pub enum ServerError {
         source: io::Error,
     },
     /// The terminal, or another of the program's own ends, cannot be used.
-    #[error("cannot use the terminal, stdin or stdout: {}", reason(.0))]
+    #[error("cannot use the terminal, stdin or stdout: {}", os_error_text(.0))]
     Stdio(io::Error),
     /// Threads or descriptors are short.
-    #[error("cannot start: {}", reason(.0))]
+    #[error("cannot start: {}", os_error_text(.0))]
     Start(io::Error),
     /// What happens can no longer be said: stdout is closed, or an actor has died.
     #[error("cannot go on: stdout is closed")]
@@ -117,7 +117,7 @@ impl Server {
 
     /// Relays lines from here, and stops when this input ends.
     #[must_use]
-    pub fn operator_who_stops_it(mut self, input: impl AsyncRead + Unpin + 'static) -> Self {
+    pub fn operator_until_eof(mut self, input: impl AsyncRead + Unpin + 'static) -> Self {
         self.operator = Some(Operator { input: Box::new(input), stops_the_server: true });
         self
     }

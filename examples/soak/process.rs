@@ -53,7 +53,7 @@ pub fn serve() -> Result<(), Failure> {
         let (out, out_file, err) = stdio::outputs(None)?;
         let outputs = Outputs { renderer: Box::new(Json { program: "soak" }), out, out_file, err };
         let stop = signals::stop_signals(None)?;
-        let server = server.console(outputs).operator_who_stops_it(Stdin::open()?);
+        let server = server.console(outputs).operator_until_eof(Stdin::open()?);
         Ok(server.run(stop).await?)
     })
 }

@@ -247,7 +247,7 @@ impl Handler<Report> for Hub {
     type Result = ResponseFuture<Result<(), ConsoleGone>>;
 
     fn handle(&mut self, Report(sentence): Report, ctx: &mut Context<Self>) -> Self::Result {
-        Box::pin(answer(self.say_and_tell(Event::Mishap(sentence), ctx)))
+        Box::pin(answer(self.say_and_tell(Event::Problem(sentence), ctx)))
     }
 }
 

@@ -277,7 +277,7 @@ impl<S: Stream> Session<S> {
             // A broken pipe had been closed at the other end: what it ended with was whole. Of a
             // connection that was reset the rest is lost, and reading would not tell.
             if error.kind() != io::ErrorKind::BrokenPipe {
-                self.reader.tear();
+                self.reader.discard_partial_line();
             }
             self.outbox.clear();
             self.overflow.clear();

@@ -22,7 +22,7 @@ use crate::{
         messages::{Broadcast, ConsoleGone, Report},
         poll_fn::poll_fn,
     },
-    events::wording::reason,
+    events::wording::os_error_text,
     wire::{
         line_reader::{Buffers, Lease, LineReader},
         lines::{BATCH, Decoded, LineDecoder, Lines},
@@ -149,7 +149,7 @@ impl<R: AsyncRead + Unpin + 'static> StdinReader<R> {
             }
             Err(error) => {
                 self.input_ended = true;
-                Some(Next::Report(format!("cannot read stdin: {}", reason(&error))))
+                Some(Next::Report(format!("cannot read stdin: {}", os_error_text(&error))))
             }
         }
     }

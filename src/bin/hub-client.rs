@@ -22,7 +22,7 @@ fn main() {
     signals::report_panics(PROGRAM);
     let args: ClientArgs = args::arguments(PROGRAM);
     // Its own, and the Writer's.
-    if let Err(sentence) = descriptors::suffice_for(2) {
+    if let Err(sentence) = descriptors::check_available(2) {
         args::fail(PROGRAM, &sentence, 1);
     }
     let system = actix_rt::System::new();

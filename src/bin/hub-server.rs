@@ -29,7 +29,7 @@ fn main() {
     }
     let room = descriptors::make_room_for(config.server.max_sessions);
     // Those of the sessions, and the Writer's.
-    if let Err(sentence) = descriptors::suffice_for(config.server.workers + 1) {
+    if let Err(sentence) = descriptors::check_available(config.server.workers + 1) {
         args::fail(PROGRAM, &sentence, 1);
     }
     if let Err(sentence) = room {
@@ -57,9 +57,7 @@ async fn serve(config: Config) -> Result<(), ServerError> {
     server = server.console(Outputs { renderer, out, out_file, err });
     let stop = signals::stop_signals(terminal.as_ref()).map_err(ServerError::Stdio)?;
     server = match &mut terminal {
-        Some(terminal) => {
-            server.operator_who_stops_it(terminal.start().map_err(ServerError::Stdio)?)
-        }
+        Some(terminal) => server.operator_until_eof(terminal.start().map_err(ServerError::Stdio)?),
         None => server.operator(Stdin::open().map_err(ServerError::Stdio)?),
     };
     server.run(stop).await

@@ -17,7 +17,7 @@ use thiserror::Error;
 
 use self::file::File;
 use crate::{
-    events::wording::{one_line, reason},
+    events::wording::{one_line, os_error_text},
     wire::outbox::BATCH_OVERHEAD,
 };
 
@@ -168,7 +168,7 @@ pub struct Overrides {
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// There is no such file, or it cannot be read.
-    #[error("{file}: {}", reason(.source))]
+    #[error("{file}: {}", os_error_text(.source))]
     Unreadable {
         /// The file.
         file: String,

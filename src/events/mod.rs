@@ -90,7 +90,7 @@ pub enum Event {
         reason: ClosedBy,
     },
     /// Something went wrong that has no event of its own: one plain sentence.
-    Mishap(String),
+    Problem(String),
 }
 
 /// Why a session ended.
@@ -195,7 +195,7 @@ pub fn write_json(stamped: &Stamped, out: &mut Vec<u8>) -> io::Result<()> {
         Event::Closed { reason } => {
             (Record { reason: Some(reason.as_str()), ..record("closed") }, None)
         }
-        Event::Entered { .. } | Event::InputEnded | Event::Mishap(_) => return Ok(()),
+        Event::Entered { .. } | Event::InputEnded | Event::Problem(_) => return Ok(()),
     };
     match lines {
         None => write_record(&record, out)?,
@@ -306,6 +306,6 @@ mod tests {
 
     #[test]
     fn what_has_no_event_is_not_written() {
-        assert_eq!(json(Event::Mishap("out of descriptors".to_owned())), "");
+        assert_eq!(json(Event::Problem("out of descriptors".to_owned())), "");
     }
 }

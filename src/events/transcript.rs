@@ -37,7 +37,7 @@ pub struct Json {
 
 impl Renderer for Json {
     fn render(&mut self, stamped: &Stamped, page: &mut Page) {
-        if let Event::Mishap(sentence) = &stamped.event {
+        if let Event::Problem(sentence) = &stamped.event {
             report(self.program, &mut page.err, format_args!("{sentence}"));
         }
         // Writing to memory does not fail, and every event can be written.
@@ -87,7 +87,7 @@ impl Renderer for ServerTranscript {
             Event::Discarded { peer, bytes } => report(format_args!(
                 "discarded a line of {bytes} bytes from {peer}: it is longer than limits.max_line"
             )),
-            Event::Mishap(sentence) => report(format_args!("{sentence}")),
+            Event::Problem(sentence) => report(format_args!("{sentence}")),
             // The other events are the client's.
             _ => {}
         }
@@ -173,7 +173,7 @@ impl Renderer for ClientTranscript {
                 }
                 out.extend_from_slice(b"> Closing client...\n");
             }
-            Event::Mishap(sentence) => {
+            Event::Problem(sentence) => {
                 report(self.program, &mut page.err, format_args!("{sentence}"));
             }
             // The other events are the server's.

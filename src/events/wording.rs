@@ -5,7 +5,7 @@ use std::io;
 use crate::events::transcript::escape;
 
 /// The system's words for the error, without its number.
-pub fn reason(error: &io::Error) -> String {
+pub fn os_error_text(error: &io::Error) -> String {
     let text = error.to_string();
     match text.find(" (os error") {
         Some(end) => text.get(..end).unwrap_or_default().to_owned(),

@@ -15,7 +15,7 @@ use tokio::{
     task::coop,
 };
 
-use crate::{config::Timeouts, events::wording::reason};
+use crate::{config::Timeouts, events::wording::os_error_text};
 
 /// Connections that may be accepted and neither admitted nor gone. More wait in the backlog.
 const NEWCOMERS: usize = 256;
@@ -93,7 +93,10 @@ pub async fn accept(
                 Fault::Peer => {}
                 Fault::System => {
                     if !std::mem::replace(&mut exhausted, true) {
-                        report(format!("cannot accept connections for now: {}", reason(&error)));
+                        report(format!(
+                            "cannot accept connections for now: {}",
+                            os_error_text(&error)
+                        ));
                     }
                     tokio::time::sleep(RETRY).await;
                 }

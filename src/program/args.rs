@@ -19,7 +19,7 @@ use clap::{
 
 use crate::{
     config::{Format, Overrides, SESSIONS},
-    events::wording::{one_line, reason},
+    events::wording::{one_line, os_error_text},
 };
 
 /// hub-server: a TCP line hub.
@@ -148,7 +148,7 @@ pub fn say(program: &str, text: &str) -> ! {
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         // A reader that has gone has seen enough.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            fail(program, &format_args!("cannot write to stdout: {}", reason(&error)), 1)
+            fail(program, &format_args!("cannot write to stdout: {}", os_error_text(&error)), 1)
         }
         _ => process::exit(0),
     }

@@ -7,7 +7,7 @@ use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
 };
 
-use crate::events::wording::reason;
+use crate::events::wording::os_error_text;
 
 /// Descriptors that the server needs beside those of its sessions: its own, and those of peers
 /// that are being admitted or refused.
@@ -69,16 +69,17 @@ fn make_table_for(descriptors: u64) {
 /// # Errors
 ///
 /// One plain sentence.
-pub fn suffice_for(event_loops: usize) -> Result<(), String> {
+pub fn check_available(event_loops: usize) -> Result<(), String> {
     let stderr = io::stderr();
     let one = |_| stderr.as_fd().try_clone_to_owned();
     // Having them all at a time is the only way to know; they are given back at once.
     let all: io::Result<Vec<_>> = (0..START + EVENT_LOOP * event_loops).map(one).collect();
     match all {
         Ok(_) => Ok(()),
-        Err(error) => {
-            Err(format!("cannot start: too few file descriptors are allowed ({})", reason(&error)))
-        }
+        Err(error) => Err(format!(
+            "cannot start: too few file descriptors are allowed ({})",
+            os_error_text(&error)
+        )),
     }
 }
 

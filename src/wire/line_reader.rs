@@ -86,7 +86,7 @@ pub struct LineReader {
     drained: bool,
     ended: bool,
     /// Whether the stream has been cut off rather than ended.
-    torn: bool,
+    truncated: bool,
 }
 
 impl LineReader {
@@ -103,7 +103,7 @@ impl LineReader {
             received: 0,
             drained: false,
             ended: false,
-            torn: false,
+            truncated: false,
         }
     }
 
@@ -121,7 +121,7 @@ impl LineReader {
             if let Some(decoded) = self.decoder.decode(&mut self.rest)? {
                 return Poll::Ready(Ok(Some(decoded)));
             }
-            if self.ended && self.torn {
+            if self.ended && self.truncated {
                 return Poll::Ready(Ok(None));
             }
             if self.ended {
@@ -150,21 +150,21 @@ impl LineReader {
     }
 
     /// Whether there is the beginning of a line of which the end has not come.
-    pub fn has_begun_a_line(&self) -> bool {
+    pub fn has_partial_line(&self) -> bool {
         !self.rest.is_empty() || self.decoder.is_discarding()
     }
 
     /// From now on what the stream ends with is the beginning of a line, not a line: somebody knows
     /// that the rest of it will never come.
-    pub fn tear(&mut self) {
-        self.torn = true;
+    pub fn discard_partial_line(&mut self) {
+        self.truncated = true;
     }
 
     /// Reads no more: what has been read is still cut into lines, and what is left then is the
     /// beginning of a line, not a line.
     pub fn stop(&mut self) {
         self.ended = true;
-        self.tear();
+        self.discard_partial_line();
     }
 
     /// All bytes read so far.
@@ -278,7 +278,7 @@ mod tests {
         let mut reader = LineReader::new(LineDecoder::new(BATCH), Buffers::new(1));
         theirs.write_all(b"half a line").await.unwrap();
         let waits = tokio::time::timeout(Duration::ZERO, reader.next(&mut ours)).await;
-        assert!(waits.is_err() && reader.is_drained() && reader.has_begun_a_line());
+        assert!(waits.is_err() && reader.is_drained() && reader.has_partial_line());
         assert!(reader.rest.capacity() < 64, "{} bytes", reader.rest.capacity());
         theirs.write_all(b", then the rest\n").await.unwrap();
         let line = Lines::one("half a line, then the rest");

@@ -11,7 +11,7 @@ use crate::{
     events::{
         Event, Stamped,
         transcript::{Page, Renderer},
-        wording::reason,
+        wording::os_error_text,
     },
 };
 
@@ -109,8 +109,8 @@ impl Printer {
     /// Says on stderr why there is nothing more on stdout.
     fn give_up(&mut self, error: &io::Error) {
         self.page.out.clear();
-        let sentence = format!("cannot write to stdout: {}", reason(error));
-        self.outputs.renderer.render(&Event::Mishap(sentence).into(), &mut self.page);
+        let sentence = format!("cannot write to stdout: {}", os_error_text(error));
+        self.outputs.renderer.render(&Event::Problem(sentence).into(), &mut self.page);
         let _ = self.write();
     }
 }

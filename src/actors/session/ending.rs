@@ -64,7 +64,7 @@ impl<S: Stream> Session<S> {
             self.phase = Phase::Parting(reason);
             self.heard = Some(Instant::now());
             // An orderly goodbye says that all has been taken.
-            if self.taking && !self.reader.has_begun_a_line() {
+            if self.taking && !self.reader.has_partial_line() {
                 ctx.spawn(poll_fn(Self::poll_hang_up));
             }
             self.watch_silence(LAST_LINES, ctx);
@@ -124,7 +124,7 @@ impl<S: Stream> Session<S> {
     /// Ends the session of a peer that was let go. If not everything of it has been taken, or it has
     /// not got everything, it can tell.
     pub(super) fn end_parting(&mut self, reason: CloseReason, ctx: &mut Context<Self>) {
-        let cut_off = self.is_waiting() || self.reader.has_begun_a_line();
+        let cut_off = self.is_waiting() || self.reader.has_partial_line();
         if cut_off || !self.outbox.is_empty() {
             self.reset(reason, ctx);
         } else {

@@ -94,7 +94,7 @@ fn mishaps_are_one_line_each_on_stderr() {
             Event::Rejected { peer: peer(1) },
             Event::Discarded { peer: peer(2), bytes: 70_000 },
             Event::Disconnected { peer: peer(3), reason: stalled, sessions: 0 },
-            Event::Mishap("cannot accept connections for now: Too many open files".to_owned()),
+            Event::Problem("cannot accept connections for now: Too many open files".to_owned()),
         ],
     );
     assert_eq!(out, "> Closing connection for client [127.0.0.1:3]...\n");
@@ -177,7 +177,7 @@ fn a_refused_client_says_so() {
 
 #[test]
 fn json_has_its_own_escapes_and_keeps_mishaps_for_stderr() {
-    let mishap = Event::Mishap("oh".to_owned());
+    let mishap = Event::Problem("oh".to_owned());
     let mut json = Json { program: "hub-server" };
     let (out, err) = render(&mut json, [message(1, "\u{1b}[2J\u{202e}"), mishap]);
     assert!(out.ends_with("\"text\":\"\\u001b[2J\u{202e}\"}\n"), "{out}");
