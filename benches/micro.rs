@@ -11,10 +11,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use bytes::BytesMut;
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
-use linehub::events::transcript::{Json, Page, Renderer, ServerTranscript};
-use linehub::events::{Event, Stamped};
-use linehub::wire::lines::{BATCH, Decoded, LineDecoder, Lines};
-use linehub::wire::reverse::reverse_lines;
+use linehub::events::{Json, Page, Render, ServerTranscript};
+use linehub::internals::lines::{BATCH, Decoded, LineDecoder, Lines};
+use linehub::internals::reverse::reverse_lines;
+use linehub::{ServerEvent, Stamped};
 use tokio_util::codec::Decoder;
 
 const LINE: usize = 64;
@@ -115,11 +115,11 @@ fn print_as_json(bencher: Bencher, text: &Text) {
     print(bencher, text, Json { program: "hub-server" });
 }
 
-fn print(bencher: Bencher, text: &Text, mut renderer: impl Renderer) {
+fn print(bencher: Bencher, text: &Text, mut renderer: impl Render<ServerEvent>) {
     let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 13442));
     let lines = lines(text);
     let length = lines.len();
-    let event = Stamped::from(Event::Message { peer, lines });
+    let event = Stamped::from(ServerEvent::Message { peer, lines });
     let mut page = Page::default();
     bencher.counter(BytesCount::new(length)).bench_local(|| {
         page.out.clear();

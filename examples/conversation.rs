@@ -9,9 +9,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use linehub::{
-    actors::console::Outputs, config::Config, events::transcript::ServerTranscript, server::Server,
-};
+use linehub::{Config, Outputs, Server, events::ServerTranscript};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, duplex},
     net::TcpStream,
@@ -38,16 +36,15 @@ pub async fn conversation() -> Result<String, Box<dyn Error>> {
     let paper = Paper::default();
     let transcript = ServerTranscript { program: "conversation", at_terminal: false };
     let (mut operator, input) = duplex(1024);
-    let server = Server::bind(config)?.operator(input).console(Outputs {
-        renderer: Box::new(transcript),
-        out: Box::new(paper.clone()),
-        out_file: None,
-        err: Box::new(io::sink()),
-    });
+    let server = Server::bind(config)?.operator(input).console(Outputs::new(
+        transcript,
+        paper.clone(),
+        io::sink(),
+    ));
     let address = server.local_addr();
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = actix::spawn(server.run(async {
-        // Fails when the sender is dropped: that is the signal.
+        // It fails when the sender is dropped: that is the signal.
         let _ = stopped.await;
     }));
 

@@ -1,8 +1,17 @@
 //! The client: connects, sends what is entered, prints what the server sends.
 
-use std::{cell::Cell, future::Future, io, net::SocketAddr, pin::pin, rc::Rc, time::Duration};
+use std::{
+    cell::Cell,
+    future::Future,
+    io,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    rc::Rc,
+    time::Duration,
+};
 
 use actix::Recipient;
+use actix_rt::System;
 use thiserror::Error;
 use tokio::{
     io::{AsyncRead, AsyncWriteExt},
@@ -11,12 +20,15 @@ use tokio::{
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
     sync::watch,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
 use crate::{
-    actors::messages::{ConsoleGone, Print},
-    events::{ClosedBy, Event, wording::os_error_text},
+    actors::{
+        console::{Console, Outputs},
+        messages::{ConsoleGone, Print},
+    },
+    events::{ClientCloseReason, ClientEvent, wording::os_error_text},
     wire::{
         greeting::Greeting,
         line_reader::{Buffers, LineReader},
@@ -25,44 +37,53 @@ use crate::{
     },
 };
 
-/// The longest line that is taken from a server, and from the user, in bytes.
+/// The longest line that is accepted from a server or from the user, in bytes.
 const MAX_LINE: usize = 1024 * 1024;
 
-/// How long the server may take without any progress to let a leaving client go.
-const FAREWELL: Duration = Duration::from_secs(5);
+/// How long the server may take to greet.
+const GREETING: Duration = Duration::from_secs(10);
 
-/// The user's word for leaving. The server never sees it.
+/// How long a leaving client waits while the server makes no progress.
+const NO_PROGRESS: Duration = Duration::from_secs(5);
+
+/// The line that ends the client. The server never sees it.
 const EXIT: &str = "exit";
 
-/// Buffers of each direction: what has been read is taken before there is more.
+/// Buffers for each direction: a batch is written before the next one is read.
 const BUFFERS: usize = 1;
 
-/// Why a conversation could not be held, or not to its end.
+/// Why a conversation failed.
 #[derive(Debug, Error)]
 pub enum ClientError {
-    /// No address for the host name.
+    /// No address was found for the host name.
     #[error("cannot find the host {host}: {}", os_error_text(.source))]
     UnknownHost {
         /// The name as it was typed.
         host: String,
-        /// The system's answer.
+        /// The system's error.
         source: io::Error,
     },
-    /// No connection.
+    /// The connection failed.
     #[error("cannot connect to {address}: {}", os_error_text(.source))]
     Connect {
         /// The host as it was typed, and the port.
         address: String,
-        /// The system's answer.
+        /// The system's error.
         source: io::Error,
     },
-    /// Whoever answered is not a linehub server.
+    /// The other side is not a linehub server.
     #[error("{server} does not greet as a linehub server does")]
     Greeting {
         /// The server's address.
         server: SocketAddr,
     },
-    /// The hub is full. The transcript has told the user.
+    /// The other side did not send anything.
+    #[error("{server} did not greet within {} seconds", GREETING.as_secs())]
+    NoGreeting {
+        /// The server's address.
+        server: SocketAddr,
+    },
+    /// The hub is full. The transcript says so.
     #[error("the hub is full")]
     Refused,
     /// The server closed before everything was sent.
@@ -76,11 +97,11 @@ pub enum ClientError {
     Lost {
         /// The server's address.
         server: SocketAddr,
-        /// The system's answer.
+        /// The system's error.
         source: io::Error,
     },
-    /// The server no longer takes or sends anything.
-    #[error("{server} has not taken all lines: no progress for {} seconds", FAREWELL.as_secs())]
+    /// The server neither reads nor sends anything.
+    #[error("{server} has not read all lines: no progress for {} seconds", NO_PROGRESS.as_secs())]
     Stuck {
         /// The server's address.
         server: SocketAddr,
@@ -88,17 +109,20 @@ pub enum ClientError {
     /// The user stopped the client before its input had been sent.
     #[error("stopped before the end of the input")]
     Interrupted,
-    /// Lines of the user were too long to be sent, and have been reported. All others were taken.
+    /// Some lines were too long to be sent, and have been reported. All others were confirmed.
     #[error("not every line was sent: some are longer than 1 MiB")]
     Overlong,
     /// stdin cannot be read.
     #[error("cannot read stdin: {}", os_error_text(.0))]
     Input(io::Error),
-    /// Threads or descriptors are short.
+    /// The system has run out of threads or descriptors.
     #[error("cannot start: {}", os_error_text(.0))]
     Start(io::Error),
+    /// The client was run outside an Actix system.
+    #[error("the client needs an Actix system: run it in #[actix::main] or actix_rt::System")]
+    NoSystem,
     /// stdout is closed.
-    #[error("cannot go on: stdout is closed")]
+    #[error("cannot continue: stdout is closed")]
     ConsoleGone,
 }
 
@@ -108,26 +132,56 @@ impl From<ConsoleGone> for ClientError {
     }
 }
 
-/// A server to talk to.
-#[derive(Clone, Debug)]
+/// A client of one server.
 pub struct Client {
-    /// IP address or host name, as it was typed.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-    /// Takes what happens.
-    pub console: Recipient<Print>,
+    host: String,
+    port: u16,
+    outputs: Outputs<ClientEvent>,
 }
 
 impl Client {
-    /// Holds a conversation: sends the lines of what `input` gives once the server has greeted,
-    /// up to the word `exit`, the end of the input or `stop`, and then waits until the server has
-    /// taken them all.
+    /// The number of event loops that a client runs.
+    pub const EVENT_LOOPS: usize = 1 + Console::<ClientEvent>::EVENT_LOOPS;
+
+    /// A client of the server at `host`, an IP address or a host name.
+    pub fn new(host: impl Into<String>, port: u16) -> Self {
+        Self { host: host.into(), port, outputs: Outputs::quiet() }
+    }
+
+    /// Sets where events are printed. Default: nowhere.
+    #[must_use]
+    pub fn console(mut self, outputs: Outputs<ClientEvent>) -> Self {
+        self.outputs = outputs;
+        self
+    }
+
+    /// Holds a conversation: once the server has greeted, sends the lines of the input up to the word
+    /// `exit`, the end of the input or `stop`, and then waits until the server has confirmed all of
+    /// them by closing in an orderly way. Must be called within an Actix system.
     ///
     /// # Errors
     ///
-    /// All of [`ClientError`]. Without one, the server has taken every line.
+    /// All of [`ClientError`]. Without an error, every line has reached the server's stdout.
     pub async fn converse<I: AsyncRead + Unpin>(
+        self,
+        input: impl FnOnce() -> io::Result<I>,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), ClientError> {
+        System::try_current().ok_or(ClientError::NoSystem)?;
+        let console = Console::start(self.outputs).map_err(ClientError::Start)?.recipient();
+        Conversation { host: self.host, port: self.port, console }.hold(input, stop).await
+    }
+}
+
+/// A conversation with one server.
+struct Conversation {
+    host: String,
+    port: u16,
+    console: Recipient<Print<ClientEvent>>,
+}
+
+impl Conversation {
+    async fn hold<I: AsyncRead + Unpin>(
         &self,
         input: impl FnOnce() -> io::Result<I>,
         stop: impl Future<Output = ()>,
@@ -139,64 +193,74 @@ impl Client {
         };
         let server = incoming.server;
         let (host, port) = (self.host.clone(), self.port);
-        self.say(Event::Greeted { host, port, server }).await?;
+        self.emit(ClientEvent::Connected { host, port, server }).await?;
         let input = input().map_err(ClientError::Input)?;
-
-        // When this block ends so has the line editor, before the last words are printed.
-        let (end, sent) = {
-            let (stopper, stopped) = watch::channel(false);
-            let progress = Rc::clone(&incoming.progress);
-            let mut receiving = pin!(self.receive(&mut incoming));
-            let mut sending = pin!(self.send(outgoing, input, stopped));
-            let mut sent = None;
-            let mut leaving = false;
-            let end = loop {
-                let seen = progress.get();
-                tokio::select! {
-                    // First, so that a server that has gone is not taken for one that let us go.
-                    biased;
-                    end = &mut receiving => break end,
-                    result = &mut sending, if sent.is_none() => {
-                        leaving = true;
-                        match result {
-                            Err(ClientError::ConsoleGone) => break Err(ClientError::ConsoleGone),
-                            result => sent = Some(result),
-                        }
-                    }
-                    () = &mut stop, if !*stopper.borrow() => {
-                        leaving = true;
-                        // Kept also where nobody listens any more, as all has been sent.
-                        stopper.send_replace(true);
-                    }
-                    () = sleep(FAREWELL), if leaving => {
-                        if progress.get() == seen {
-                            break Err(ClientError::Stuck { server });
-                        }
-                    }
-                }
-            };
-            (end, sent)
-        };
+        let (end, sent) = self.exchange(&mut incoming, outgoing, input, stop).await;
         let end = match end {
-            Ok(()) => incoming.was_orderly(sent.is_some()).await,
+            Ok(()) => incoming.check_orderly(sent.is_some()).await,
             Err(error) => Err(error),
         };
-        let (closed, result) = match (end, sent) {
-            (Ok(()), Some(sent)) => (ClosedBy::Left, sent),
-            (Ok(()), None) => (ClosedBy::Server, Err(ClientError::Closed { server })),
+        let (reason, result) = match (end, sent) {
+            (Ok(()), Some(sent)) => (ClientCloseReason::Left, sent),
+            (Ok(()), None) => (ClientCloseReason::Server, Err(ClientError::Closed { server })),
             (Err(ClientError::ConsoleGone), _) => return Err(ClientError::ConsoleGone),
-            (Err(error), _) => (ClosedBy::Lost, Err(error)),
+            (Err(error), _) => (ClientCloseReason::Lost, Err(error)),
         };
-        self.say(Event::Closed { reason: closed }).await?;
+        self.emit(ClientEvent::Closed { reason }).await?;
         result
     }
 
-    /// Connects and hears the greeting.
+    /// Sends and receives until the connection ends. Returns how it ended, and how sending ended if it
+    /// ended before. With this future the line editor ends, too, before the last events are printed.
+    async fn exchange<I: AsyncRead + Unpin>(
+        &self,
+        incoming: &mut Incoming,
+        outgoing: Outgoing,
+        input: I,
+        mut stop: Pin<&mut impl Future<Output = ()>>,
+    ) -> (Result<(), ClientError>, Option<Result<(), ClientError>>) {
+        let server = incoming.server;
+        let (stopper, stopped) = watch::channel(false);
+        let progress = Rc::clone(&incoming.progress);
+        let mut receiving = pin!(self.receive(incoming));
+        let mut sending = pin!(self.send(outgoing, input, stopped));
+        let mut sent = None;
+        let mut leaving = false;
+        let end = loop {
+            let seen = progress.get();
+            tokio::select! {
+                // The first branch is polled first, so that a server that closed before everything was
+                // sent is not mistaken for one that confirmed it.
+                biased;
+                end = &mut receiving => break end,
+                result = &mut sending, if sent.is_none() => {
+                    leaving = true;
+                    match result {
+                        Err(ClientError::ConsoleGone) => break Err(ClientError::ConsoleGone),
+                        result => sent = Some(result),
+                    }
+                }
+                () = &mut stop, if !*stopper.borrow() => {
+                    leaving = true;
+                    // `send` fails if sending has ended already; `send_replace` does not.
+                    stopper.send_replace(true);
+                }
+                () = sleep(NO_PROGRESS), if leaving => {
+                    if progress.get() == seen {
+                        break Err(ClientError::Stuck { server });
+                    }
+                }
+            }
+        };
+        (end, sent)
+    }
+
+    /// Connects and reads the greeting.
     async fn connect(&self) -> Result<(Incoming, Outgoing), ClientError> {
         let (stream, round_trip) = self.dial().await?;
-        let lost = |source| ClientError::Connect { address: self.address(), source };
-        let server = stream.peer_addr().map_err(lost)?;
-        stream.set_nodelay(true).map_err(lost)?;
+        let failed = |source| ClientError::Connect { address: self.address(), source };
+        let server = stream.peer_addr().map_err(failed)?;
+        stream.set_nodelay(true).map_err(failed)?;
         let (stream, outgoing) = stream.into_split();
         let mut incoming = Incoming {
             server,
@@ -206,7 +270,8 @@ impl Client {
             early: None,
             progress: Rc::new(Cell::new(0)),
         };
-        let first = incoming.reader.next(&mut incoming.stream).await;
+        let first = timeout(GREETING, incoming.reader.next(&mut incoming.stream)).await;
+        let first = first.map_err(|_| ClientError::NoGreeting { server })?;
         let lost = |source| ClientError::Lost { server, source };
         let Some(Decoded::Lines(lines)) = first.map_err(lost)? else {
             return Err(ClientError::Greeting { server });
@@ -219,16 +284,16 @@ impl Client {
                 Ok((incoming, Outgoing { stream: outgoing, progress }))
             }
             Some(Greeting::Refused) => {
-                self.say(Event::Refused).await?;
+                self.emit(ClientEvent::Rejected).await?;
                 Err(ClientError::Refused)
             }
             None => Err(ClientError::Greeting { server }),
         }
     }
 
-    /// A connection, and how long the handshake took.
+    /// Opens a connection. Also returns how long the TCP handshake took.
     async fn dial(&self) -> Result<(TcpStream, Duration), ClientError> {
-        // An IPv6 address may stand in brackets, as it does in front of a port.
+        // An IPv6 address may be in brackets, as it is before a port.
         let bare = self.host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let found = lookup_host((bare.unwrap_or(&self.host), self.port)).await;
         let host = self.host.clone();
@@ -260,17 +325,17 @@ impl Client {
         let server = incoming.server;
         let lost = |source| ClientError::Lost { server, source };
         if let Some(lines) = incoming.early.take() {
-            self.say(Event::Response { lines: reverse_lines(lines) }).await?;
+            self.emit(ClientEvent::Response { lines: reverse_lines(lines) }).await?;
         }
         while let Some(decoded) = incoming.reader.next(&mut incoming.stream).await.map_err(lost)? {
             incoming.progress.set(incoming.progress.get() + 1);
             let event = match decoded {
-                Decoded::Lines(lines) => Event::Response { lines: reverse_lines(lines) },
-                Decoded::Discarded(bytes) => Event::Problem(format!(
+                Decoded::Lines(lines) => ClientEvent::Response { lines: reverse_lines(lines) },
+                Decoded::Discarded(bytes) => ClientEvent::Problem(format!(
                     "discarded a line of {bytes} bytes from {server}: it is longer than 1 MiB"
                 )),
             };
-            self.say(event).await?;
+            self.emit(event).await?;
         }
         Ok(())
     }
@@ -294,7 +359,7 @@ impl Client {
                 Ok(Some(Decoded::Discarded(bytes))) => {
                     let sentence = "it is longer than 1 MiB";
                     let sentence = format!("a line of {bytes} bytes was not sent: {sentence}");
-                    self.say(Event::Problem(sentence)).await?;
+                    self.emit(ClientEvent::Problem(sentence)).await?;
                     all = Err(ClientError::Overlong);
                     continue;
                 }
@@ -305,49 +370,50 @@ impl Client {
                 Some((entered, to_send)) => (entered, to_send, true),
                 None => (lines.clone(), Some(lines), false),
             };
-            // Said first, sent at once, and only then waited for.
-            let said = self.say(Event::Entered { lines: entered });
+            // The event is emitted before the lines are sent, and waited for only afterwards.
+            let printed = self.emit(ClientEvent::Entered { lines: entered });
             if let Some(lines) = to_send
                 && !outgoing.send(&lines).await
             {
-                // The receiving side knows better what has happened.
+                // The receiving side learns why, and ends the conversation.
                 return std::future::pending().await;
             }
-            said.await?;
+            printed.await?;
             if exit {
                 break all;
             }
         };
-        self.say(Event::InputEnded).await?;
-        // Where this fails the receiving side knows better what has happened.
+        self.emit(ClientEvent::InputEnded).await?;
+        // If this fails, the receiving side learns why.
         let _ = outgoing.stream.shutdown().await;
         end
     }
 
-    fn say(&self, event: Event) -> impl Future<Output = Result<(), ClientError>> + use<> {
-        let said = self.console.send(Print(vec![event.into()]));
-        async { Ok(said.await.unwrap_or(Err(ConsoleGone))?) }
+    fn emit(&self, event: ClientEvent) -> impl Future<Output = Result<(), ClientError>> + use<> {
+        let printed = self.console.send(Print(vec![event.into()]));
+        async { Ok(printed.await.unwrap_or(Err(ConsoleGone))?) }
     }
 }
 
-/// What the server sends.
+/// The receiving side of the connection.
 struct Incoming {
     server: SocketAddr,
-    /// How long the handshake took.
+    /// How long the TCP handshake took.
     round_trip: Duration,
     stream: OwnedReadHalf,
     reader: LineReader,
-    /// Lines that came together with the greeting.
+    /// Lines that arrived together with the greeting.
     early: Option<Lines>,
+    /// Counts what is sent and received.
     progress: Rc<Cell<u64>>,
 }
 
 impl Incoming {
-    /// Whether the end was what it seems: a reset behind it means that something sent was not taken.
-    /// It answers what was on its way when the server closed, so it comes within a round trip.
-    async fn was_orderly(&self, all_sent: bool) -> Result<(), ClientError> {
+    /// Fails if a reset follows the server's close: then something that was sent has been lost. The
+    /// reset answers what was in transit when the server closed, so it arrives within a round trip.
+    async fn check_orderly(&self, all_sent: bool) -> Result<(), ClientError> {
         if all_sent {
-            sleep(2 * self.round_trip.min(FAREWELL)).await;
+            sleep(2 * self.round_trip.min(NO_PROGRESS)).await;
         }
         match self.stream.as_ref().take_error() {
             Ok(Some(source)) | Err(source) => {
@@ -358,14 +424,14 @@ impl Incoming {
     }
 }
 
-/// What the server gets.
+/// The sending side of the connection.
 struct Outgoing {
     stream: OwnedWriteHalf,
     progress: Rc<Cell<u64>>,
 }
 
 impl Outgoing {
-    /// Whether the lines could be sent.
+    /// Sends the lines. Returns whether that succeeded.
     async fn send(&mut self, lines: &Lines) -> bool {
         let mut rest = lines.as_bytes().clone();
         while !rest.is_empty() {

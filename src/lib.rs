@@ -1,17 +1,11 @@
 //! Linehub: a TCP line hub. Many clients send lines to one operator, who reads them live and
 //! answers all of them with one line.
 //!
-//! The modules in reading order:
-//!
-//! - [`server`] and [`client`]: the two programs as a library.
-//! - [`config`]: the server's options, validated.
-//! - [`wire`]: what crosses a connection, and [`net`]: how peers come in.
-//! - [`events`]: everything that happens, and how it reads.
-//! - [`actors`]: the cast, and who sends what to whom.
-//! - [`terminal`]: the line editor; [`program`]: what only the two programs need.
+//! [`Server`] and [`Client`] are the two programs as a library. [`ServerEvent`] and [`ClientEvent`]
+//! are everything that happens in them.
 //!
 //! ```no_run
-//! use linehub::{config::Config, server::Server};
+//! use linehub::{Config, Server};
 //!
 //! # #[actix::main]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -24,13 +18,33 @@
 //! # }
 //! ```
 
-pub mod actors;
+// In reading order.
+mod actors;
 mod blocking;
-pub mod client;
+mod client;
 pub mod config;
 pub mod events;
-pub mod net;
+mod net;
+#[doc(hidden)]
 pub mod program;
-pub mod server;
-pub mod terminal;
-pub mod wire;
+mod server;
+mod terminal;
+mod wire;
+
+pub use self::{
+    actors::{console::Outputs, messages::Observed},
+    client::{Client, ClientError},
+    config::Config,
+    events::{ClientCloseReason, ClientEvent, CloseReason, ServerEvent, Stamped},
+    server::{Server, ServerError},
+    wire::lines::Lines,
+};
+
+/// What the project's own benchmarks and fuzz targets need.
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::{
+        events::escape::escape,
+        wire::{line_reader, lines, outbox, reverse},
+    };
+}

@@ -9,79 +9,85 @@ use std::{
     time::Duration,
 };
 
-use actix::{Actor, Addr};
-use actix_rt::{Arbiter, ArbiterHandle};
+use actix::{Actor, Addr, Recipient};
+use actix_rt::{Arbiter, ArbiterHandle, System};
 use thiserror::Error;
 use tokio::{
     io::AsyncRead,
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout_at},
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     actors::{
         console::{Console, Outputs},
         hub::Hub,
-        messages::{Bound, Drain, HubHandle, Report},
+        messages::{Bound, Drain, HubHandle, Observed, Report},
         session::{Session, Setup},
         stdin_reader::{Finish, RelayHandle, StdinReader},
     },
     config::Config,
-    events::wording::os_error_text,
+    events::{ServerEvent, wording::os_error_text},
     net::listener,
     wire::line_reader::Buffers,
 };
 
-/// Batches that sessions may have read and the Console not taken, all together: 4 MiB.
+/// Batches that all sessions together may have read and the Console not written: 4 MiB.
 const BATCHES: usize = 64;
 
 /// Refused peers that may linger at once until they have read why.
 const LINGERING: usize = 64;
 
-/// What stopping may take beyond `timeouts.drain`: the Console's last words.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+/// How long stopping may take beyond `timeouts.drain`, for the Console's last output.
+const LAST_OUTPUT: Duration = Duration::from_millis(500);
 
-/// Why the server could not start, or could not go on.
+/// Why the server could not start, or could not continue.
 #[derive(Debug, Error)]
 pub enum ServerError {
-    /// The address is taken, or not this host's.
+    /// The address is in use, or is not an address of this host.
     #[error("cannot listen on {address}: {}", os_error_text(.source))]
     Bind {
         /// The address.
         address: SocketAddr,
-        /// The system's answer.
+        /// The system's error.
         source: io::Error,
     },
-    /// The terminal, or another of the program's own ends, cannot be used.
+    /// The terminal, stdin or stdout cannot be used.
     #[error("cannot use the terminal, stdin or stdout: {}", os_error_text(.0))]
     Stdio(io::Error),
-    /// Threads or descriptors are short.
+    /// The system has run out of threads or descriptors.
     #[error("cannot start: {}", os_error_text(.0))]
     Start(io::Error),
-    /// What happens can no longer be said: stdout is closed, or an actor has died.
-    #[error("cannot go on: stdout is closed")]
+    /// The server was run outside an Actix system.
+    #[error("the server needs an Actix system: run it in #[actix::main] or actix_rt::System")]
+    NoSystem,
+    /// Events can no longer be printed: stdout is closed, or an actor has died.
+    #[error("cannot continue: stdout is closed")]
     ConsoleGone,
 }
 
-/// A server that has its port and does not serve yet.
+/// A server that has bound its port and does not serve yet.
 pub struct Server {
     config: Config,
     listener: StdListener,
     address: SocketAddr,
     operator: Option<Operator>,
-    outputs: Outputs,
+    outputs: Outputs<ServerEvent>,
+    observers: Vec<Recipient<Observed>>,
 }
 
 type Input = Box<dyn AsyncRead + Unpin>;
 
 struct Operator {
     input: Input,
-    stops_the_server: bool,
+    /// Whether the server stops when the input ends.
+    until_eof: bool,
 }
 
 impl Server {
-    /// Takes the port. From now on peers can connect; they wait in the backlog.
+    /// Binds the port. From now on peers can connect; they wait in the backlog.
     ///
     /// # Errors
     ///
@@ -93,80 +99,96 @@ impl Server {
         let listener = listener::bind(address, sessions, &config.timeouts).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let outputs = Outputs::quiet();
-        Ok(Self { config, listener, address, operator: None, outputs })
+        Ok(Self { config, listener, address, operator: None, outputs, observers: Vec::new() })
     }
 
-    /// Says what happens here; without this it is said nowhere.
+    /// Sets where events are printed. Default: nowhere.
     #[must_use]
-    pub fn console(mut self, outputs: Outputs) -> Self {
+    pub fn console(mut self, outputs: Outputs<ServerEvent>) -> Self {
         self.outputs = outputs;
         self
     }
 
-    /// Where it listens, with the true port.
+    /// Adds an observer, which gets all events. The server does not wait for it: see [`Observed`].
+    #[must_use]
+    pub fn observer(mut self, observer: Recipient<Observed>) -> Self {
+        self.observers.push(observer);
+        self
+    }
+
+    /// The address of the listener, with the actual port.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// Relays lines from here. When this input ends, the server goes on without an operator.
+    /// Broadcasts the lines of this input. When it ends, the server goes on without an operator.
     #[must_use]
     pub fn operator(mut self, input: impl AsyncRead + Unpin + 'static) -> Self {
-        self.operator = Some(Operator { input: Box::new(input), stops_the_server: false });
+        self.operator = Some(Operator { input: Box::new(input), until_eof: false });
         self
     }
 
-    /// Relays lines from here, and stops when this input ends.
+    /// Broadcasts the lines of this input, and stops when it ends.
     #[must_use]
     pub fn operator_until_eof(mut self, input: impl AsyncRead + Unpin + 'static) -> Self {
-        self.operator = Some(Operator { input: Box::new(input), stops_the_server: true });
+        self.operator = Some(Operator { input: Box::new(input), until_eof: true });
         self
+    }
+
+    /// The number of event loops that a server with this configuration runs.
+    pub fn event_loops(config: &Config) -> usize {
+        config.server.workers + Console::<ServerEvent>::EVENT_LOOPS
     }
 
     /// Serves until `until` is ready, then stops in order (see ARCHITECTURE.md). Must be called
-    /// within an Actix system. Who drops it instead has closed the listener, and the sessions go on
-    /// until their peers leave, or with the system.
+    /// within an Actix system. Dropping the future closes the listener; sessions on this event loop
+    /// keep running until their peers leave, and those on other workers are cut off.
     ///
     /// # Errors
     ///
-    /// [`ServerError::ConsoleGone`], after having stopped in order for that reason;
-    /// [`ServerError::Bind`] if the event loop does not take the port; [`ServerError::Start`].
+    /// [`ServerError::NoSystem`]; [`ServerError::Bind`] if the event loop does not accept the
+    /// listener; [`ServerError::Start`]; and [`ServerError::ConsoleGone`], after having stopped in
+    /// order for that reason.
     pub async fn run(self, until: impl Future<Output = ()>) -> Result<(), ServerError> {
-        let Self { config, listener, address, operator, outputs } = self;
+        System::try_current().ok_or(ServerError::NoSystem)?;
+        let Self { config, listener, address, operator, outputs, observers } = self;
         let failed = |source| ServerError::Bind { address, source };
         let listener = TcpListener::from_std(listener).map_err(failed)?;
 
-        let console = Console::start(outputs).map_err(ServerError::Start)?;
-        let (hub, mut console_gone) = Hub::new(config.server.max_sessions, console.recipient());
+        let console = Console::start(outputs).map_err(ServerError::Start)?.recipient();
+        let (hub, console_gone) = Hub::new(config.server.max_sessions, console, observers);
         let hub = hub.start();
         let workers = Workers::start(config.server.workers).map_err(ServerError::Start)?;
-        let mut operator = operator.map(|operator| operator.start(&config, &hub));
+        let operator = operator.map(|operator| operator.start(&config, &hub));
 
+        // When this is dropped, the listener is closed.
         let serving = async {
-            // Who connects need not wait until the Console has said so.
+            // Accept connections without waiting for the "bound" line to be printed.
             tokio::join!(hub.send(Bound { address }), accept(listener, &config, &hub, &workers))
         };
-        let console_is_gone = tokio::select! {
-            () = until => false,
-            () = stopped_by(&mut operator) => false,
-            _ = &mut console_gone => true,
-            _ = serving => false,
-        };
+        tokio::select! {
+            () = until => {}
+            () = RunningOperator::stops_server(operator.as_ref()) => {}
+            () = console_gone.cancelled() => {}
+            _ = serving => {}
+        }
+        let output_alive = !console_gone.is_cancelled();
 
         let (start, drain) = (Instant::now(), config.timeouts.drain);
         if let Some(operator) = operator {
-            // Sessions want some of the time for themselves.
+            // Sessions need some of the time themselves.
             let _ = timeout_at(start + drain / 2, operator.reader.send(Finish)).await;
         }
         let deadline = start + drain;
-        let drained = timeout_at(deadline + LAST_WORDS, hub.send(Drain { deadline })).await;
+        let drained = timeout_at(deadline + LAST_OUTPUT, hub.send(Drain { deadline })).await;
         match drained {
-            Ok(Ok(Ok(()))) | Err(_) if !console_is_gone => Ok(()),
+            Ok(Ok(Ok(()))) | Err(_) if output_alive => Ok(()),
             _ => Err(ServerError::ConsoleGone),
         }
     }
 }
 
-/// Accepts for ever, and starts a Session for every connection.
+/// Accepts connections without end, and starts a Session for each.
 async fn accept(listener: TcpListener, config: &Config, hub: &Addr<Hub>, workers: &Workers) {
     let setup = Arc::new(Setup {
         hub: HubHandle::new(hub.clone()),
@@ -174,19 +196,20 @@ async fn accept(listener: TcpListener, config: &Config, hub: &Addr<Hub>, workers
         outbox: config.limits.outbox,
         stall: config.timeouts.stall,
         idle: config.timeouts.idle,
+        drain: config.timeouts.drain,
         buffers: Buffers::new(BATCHES),
         lingering: Arc::new(Semaphore::new(LINGERING)),
     });
-    let serve = |stream, peer, newcomer| workers.serve(stream, peer, &setup, newcomer);
+    let serve = |stream, peer, pending| workers.serve(stream, peer, &setup, pending);
     let report = |sentence| {
-        #[expect(clippy::disallowed_methods, reason = "nothing depends on its being read")]
+        #[expect(clippy::disallowed_methods, reason = "nothing depends on this report")]
         hub.do_send(Report(sentence));
     };
     listener::accept(listener, serve, report).await;
 }
 
-/// The event loops that sessions are spread over: this one, and those of other threads. Dropping
-/// it ends the others.
+/// The event loops that share the sessions: this one, and those of other threads. Dropping it ends
+/// the others.
 struct Workers {
     others: Vec<ArbiterHandle>,
     next: Cell<usize>,
@@ -201,29 +224,29 @@ impl Workers {
         Ok(workers)
     }
 
-    /// Starts the connection's Session on the event loop whose turn it is.
+    /// Starts the connection's Session on the next event loop.
     fn serve(
         &self,
         stream: TcpStream,
         peer: SocketAddr,
         setup: &Arc<Setup>,
-        newcomer: OwnedSemaphorePermit,
+        pending: OwnedSemaphorePermit,
     ) {
         let setup = Arc::clone(setup);
-        let turn = self.next.replace((self.next.get() + 1) % (self.others.len() + 1));
-        match self.others.get(turn) {
+        let next = self.next.replace((self.next.get() + 1) % (self.others.len() + 1));
+        match self.others.get(next) {
             None => {
-                Session::new(stream, peer, setup, Some(newcomer)).start();
+                Session::new(stream, peer, setup, Some(pending)).start();
             }
             Some(other) => {
-                // The stream belongs to this event loop until it is taken out. A stream that
-                // does not move is closed: the peer sees that.
+                // The stream belongs to this event loop until it is taken out. If that fails, the
+                // stream is closed, which the peer sees.
                 let Ok(stream) = stream.into_std() else {
                     return;
                 };
                 other.spawn_fn(move || {
                     if let Ok(stream) = TcpStream::from_std(stream) {
-                        Session::new(stream, peer, setup, Some(newcomer)).start();
+                        Session::new(stream, peer, setup, Some(pending)).start();
                     }
                 });
             }
@@ -245,26 +268,24 @@ impl Operator {
             RelayHandle { broadcast: hub.clone().recipient(), report: hub.clone().recipient() };
         let (max_line, outbox) = (config.limits.max_line, config.limits.outbox);
         let (reader, ended) = StdinReader::new(self.input, max_line, outbox, relay);
-        let stops_the_server = self.stops_the_server;
-        RunningOperator { reader: reader.start(), ended, stops_the_server }
+        RunningOperator { reader: reader.start(), ended, until_eof: self.until_eof }
     }
 }
 
-/// An operator whose lines are being relayed.
+/// An operator whose lines are being broadcast.
 struct RunningOperator {
     reader: Addr<StdinReader<Input>>,
-    /// Fails when the input has ended.
-    ended: oneshot::Receiver<()>,
-    stops_the_server: bool,
+    /// Cancelled when the input has ended.
+    ended: CancellationToken,
+    until_eof: bool,
 }
 
-/// Ready when the operator's input has ended and that is a reason to stop.
-async fn stopped_by(operator: &mut Option<RunningOperator>) {
-    match operator {
-        Some(operator) if operator.stops_the_server => {
-            // Fails when the sender is dropped: that is the signal.
-            let _ = (&mut operator.ended).await;
+impl RunningOperator {
+    /// Ready when the operator's input has ended, if that stops the server.
+    async fn stops_server(operator: Option<&Self>) {
+        match operator {
+            Some(operator) if operator.until_eof => operator.ended.cancelled().await,
+            _ => std::future::pending().await,
         }
-        _ => std::future::pending().await,
     }
 }

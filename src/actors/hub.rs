@@ -1,11 +1,13 @@
-//! The Hub: owns the registry of sessions, relays between them and the operator, and says what
-//! happens.
+//! The Hub: owns the registry of sessions, relays between them and the operator, and emits the events.
 //!
-//! Takes [`Register`], [`Received`] and [`Deregister`] from Sessions, [`Broadcast`]
-//! from the StdinReader, [`Report`] from anybody, [`Bound`] and [`Drain`] from the server. Sends
-//! [`Deliver`] and [`Close`] to Sessions and [`Print`] to the Console. It never waits, touches no
-//! socket and does not know what a Session is. It ends with the server.
+//! Handles [`Register`], [`Received`] and [`Deregister`] from Sessions, [`Broadcast`] from the
+//! StdinReader, [`Report`] from anybody, [`Bound`] and [`Drain`] from the server. Sends [`Deliver`]
+//! and [`Close`] to Sessions, [`Print`] to the Console and [`Observed`] to observers. It never waits,
+//! touches no socket and does not know a Session's type. It ends with the server.
+//!
+//! [`Observed`]: crate::actors::messages::Observed
 
+mod observers;
 mod print_queue;
 
 use std::{
@@ -17,47 +19,51 @@ use actix::{
     Actor, ActorFutureExt, AsyncContext, Context, Handler, Recipient, ResponseFuture, WrapFuture,
 };
 use tokio::sync::oneshot;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-use self::print_queue::{PrintQueue, Taken};
+use self::{
+    observers::Observer,
+    print_queue::{Ack, PrintQueue},
+};
 use crate::{
     actors::messages::{
-        Admission, Bound, Broadcast, Close, ConsoleGone, Deliver, Deregister, Drain, Print,
-        Receipt, Received, Refused, Register, Report, SessionHandle, SessionId,
+        Admission, Bound, Broadcast, Close, ConsoleGone, Deliver, Deregister, Drain, Input,
+        Observed, Print, Receipt, Received, Refused, Register, Report, SessionHandle, SessionId,
     },
-    events::Event,
-    wire::lines::Decoded,
+    events::ServerEvent,
 };
 
-/// Events that may wait for the Console before a peer that connects has to wait for it, too.
+/// Events that may be pending for the Console before a peer that connects has to wait for it, too.
 ///
-/// All other events are bounded by the sessions there are; without this, peers that come and go
+/// All other events are bounded by the number of sessions. Without this limit, peers that come and go
 /// while stdout is stuck would fill the memory.
-const EVENTS: usize = 1024;
+const MAX_PENDING: usize = 1024;
 
-/// Broadcasts that may wait for the Console while the next one is relayed.
+/// Broadcasts that the Console may not have acknowledged while the next one is relayed.
 ///
-/// Large batches are printed on another thread: taking turns with it for each would cost more than
-/// the relaying itself.
-const ECHOES: usize = 4;
+/// Large batches are printed on another thread. Taking turns with it for each batch would cost more
+/// than the relaying itself.
+const MAX_UNACKED: usize = 4;
 
 /// See the [module's documentation](self).
-pub struct Hub {
+pub(crate) struct Hub {
     max_sessions: usize,
     /// In the order of arrival, which is the order in which they are served.
     sessions: BTreeMap<SessionId, Entry>,
     next_id: u64,
-    console: Recipient<Print>,
-    /// What happened and has not been sent to the Console.
-    unsaid: PrintQueue,
-    /// Whether it is about to be sent.
+    console: Recipient<Print<ServerEvent>>,
+    observers: Vec<Observer>,
+    /// Events that have not been sent to the Console.
+    pending: PrintQueue,
+    /// Whether they are about to be sent.
     print_due: bool,
-    /// The last broadcasts, oldest first: whether the Console has taken them.
-    echoes: VecDeque<Taken>,
-    /// Dropped when the Console is gone: tells the server.
-    console_alive: Option<oneshot::Sender<()>>,
+    /// The Console's acknowledgements of the last broadcasts, oldest first.
+    unacked_broadcasts: VecDeque<Ack>,
+    /// Dropped when the Console is gone, which tells the server.
+    console_alive: Option<DropGuard>,
     draining: bool,
-    /// Dropped when the last session is gone: tells who drains.
-    drained: Option<oneshot::Sender<()>>,
+    /// Gets the acknowledgement of the event `stopped` when the last session is gone.
+    drained: Option<oneshot::Sender<Ack>>,
 }
 
 struct Entry {
@@ -66,23 +72,28 @@ struct Entry {
 }
 
 impl Hub {
-    /// A Hub with places for `max_sessions` sessions. The receiver that it comes with fails when
-    /// the Hub or its Console is gone.
-    pub fn new(max_sessions: usize, console: Recipient<Print>) -> (Self, oneshot::Receiver<()>) {
-        let (alive, gone) = oneshot::channel();
+    /// A Hub with slots for `max_sessions` sessions. The token is cancelled when the Hub or its
+    /// Console is gone.
+    pub(crate) fn new(
+        max_sessions: usize,
+        console: Recipient<Print<ServerEvent>>,
+        observers: Vec<Recipient<Observed>>,
+    ) -> (Self, CancellationToken) {
+        let console_gone = CancellationToken::new();
         let hub = Self {
             max_sessions,
             sessions: BTreeMap::new(),
             next_id: 0,
             console,
-            unsaid: PrintQueue::default(),
+            observers: observers.into_iter().map(Observer::new).collect(),
+            pending: PrintQueue::default(),
             print_due: false,
-            echoes: VecDeque::new(),
-            console_alive: Some(alive),
+            unacked_broadcasts: VecDeque::new(),
+            console_alive: Some(console_gone.clone().drop_guard()),
             draining: false,
             drained: None,
         };
-        (hub, gone)
+        (hub, console_gone)
     }
 
     fn admit(&mut self, register: Register, ctx: &mut Context<Self>) -> Result<Admission, Refused> {
@@ -91,27 +102,26 @@ impl Hub {
             return Err(Refused::Stopping);
         }
         if self.sessions.len() >= self.max_sessions {
-            self.say(Event::Rejected { peer }, ctx);
+            self.emit(ServerEvent::Rejected { peer }, ctx);
             return Err(Refused::Full);
         }
         let id = SessionId(self.next_id);
         self.next_id += 1;
         self.sessions.insert(id, Entry { peer, session });
         let sessions = self.sessions.len();
-        self.say(Event::Connected { peer, sessions }, ctx);
+        self.emit(ServerEvent::Connected { peer, sessions }, ctx);
         Ok(Admission { id, sessions, max_sessions: self.max_sessions })
     }
 
-    /// Says that something happened.
-    fn say(&mut self, event: Event, ctx: &mut Context<Self>) {
-        if self.unsaid.is_large() {
+    fn emit(&mut self, event: ServerEvent, ctx: &mut Context<Self>) {
+        if self.pending.is_large() {
             self.print(ctx);
         }
-        self.unsaid.push(event);
-        if self.unsaid.may_print() && !self.print_due {
+        self.pending.push(event);
+        if self.pending.may_print() && !self.print_due {
             self.print_due = true;
-            // Sessions that are about to run go first: what they have to say goes with it, and
-            // what they have to deliver does not wait for it to be printed.
+            // Sessions that are ready to run go first: their events join this batch, and their
+            // deliveries do not wait until it is printed.
             let others_first = tokio::task::yield_now().into_actor(self);
             ctx.spawn(others_first.map(|(), hub, ctx| {
                 hub.print_due = false;
@@ -120,42 +130,53 @@ impl Hub {
         }
     }
 
-    /// Says that something happened, and tells when that has been taken.
-    fn say_and_tell(&mut self, event: Event, ctx: &mut Context<Self>) -> Taken {
-        self.say(event, ctx);
-        self.unsaid.taken()
+    /// Emits an event and returns the Console's acknowledgement of it.
+    fn emit_acked(&mut self, event: ServerEvent, ctx: &mut Context<Self>) -> Ack {
+        self.emit(event, ctx);
+        self.pending.ack()
     }
 
-    /// Sends all that has happened to the Console, unless that has enough to do.
+    /// Sends all pending events to the Console, unless that has enough to do.
     fn print(&mut self, ctx: &mut Context<Self>) {
-        let Some((print, takers)) = self.unsaid.next() else {
+        let Some((print, acks)) = self.pending.next() else {
             return;
         };
-        let taken = self.console.send(print);
-        ctx.spawn(taken.into_actor(self).map(|taken, hub, ctx| {
-            hub.unsaid.printed();
-            let taken = taken.unwrap_or(Err(ConsoleGone));
-            if taken.is_err() {
+        self.observe(&print.0, ctx);
+        let acknowledged = self.console.send(print);
+        ctx.spawn(acknowledged.into_actor(self).map(|result, hub, ctx| {
+            hub.pending.acknowledged();
+            let result = result.unwrap_or(Err(ConsoleGone));
+            if result.is_err() {
                 hub.console_alive = None;
             }
-            takers.tell(taken);
+            acks.resolve(result);
             if !hub.print_due {
                 hub.print(ctx);
             }
         }));
     }
+
+    /// Emits `stopped` if the Hub is draining and the last session is gone.
+    fn stop_if_drained(&mut self, ctx: &mut Context<Self>) {
+        if self.sessions.is_empty()
+            && let Some(drained) = self.drained.take()
+        {
+            // The server may have stopped waiting.
+            let _ = drained.send(self.emit_acked(ServerEvent::Stopped, ctx));
+        }
+    }
 }
 
-async fn answer(taken: Taken) -> Result<(), ConsoleGone> {
-    taken.await.unwrap_or(Err(ConsoleGone))
+async fn acknowledgement(ack: Ack) -> Result<(), ConsoleGone> {
+    ack.await.unwrap_or(Err(ConsoleGone))
 }
 
 impl Actor for Hub {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        // Everybody who sends waits for a reply: that bounds the mailbox. Its own bound would
-        // only cost a detour.
+        // Every sender waits for a reply, which bounds the mailbox. The mailbox's own bound would only
+        // cost a detour.
         ctx.set_mailbox_capacity(0);
     }
 }
@@ -164,7 +185,8 @@ impl Handler<Bound> for Hub {
     type Result = ResponseFuture<Result<(), ConsoleGone>>;
 
     fn handle(&mut self, bound: Bound, ctx: &mut Context<Self>) -> Self::Result {
-        Box::pin(answer(self.say_and_tell(Event::Bound { address: bound.address }, ctx)))
+        let event = ServerEvent::Bound { address: bound.address };
+        Box::pin(acknowledgement(self.emit_acked(event, ctx)))
     }
 }
 
@@ -173,12 +195,12 @@ impl Handler<Register> for Hub {
 
     fn handle(&mut self, register: Register, ctx: &mut Context<Self>) -> Self::Result {
         let admission = self.admit(register, ctx);
-        if self.unsaid.len() <= EVENTS {
+        if self.pending.len() <= MAX_PENDING {
             return actix::Response::reply(admission);
         }
-        let taken = self.unsaid.taken();
+        let ack = self.pending.ack();
         actix::Response::fut(async move {
-            let _ = answer(taken).await;
+            let _ = ack.await;
             admission
         })
     }
@@ -188,12 +210,15 @@ impl Handler<Received> for Hub {
     type Result = ResponseFuture<Result<(), ConsoleGone>>;
 
     fn handle(&mut self, received: Received, ctx: &mut Context<Self>) -> Self::Result {
-        let peer = received.peer;
-        let event = match received.input {
-            Decoded::Lines(lines) => Event::Message { peer, lines },
-            Decoded::Discarded(bytes) => Event::Discarded { peer, bytes },
+        let Some(&Entry { peer, .. }) = self.sessions.get(&received.id) else {
+            // A Session sends nothing after it has deregistered.
+            return Box::pin(async { Err(ConsoleGone) });
         };
-        Box::pin(answer(self.say_and_tell(event, ctx)))
+        let event = match received.input {
+            Input::Lines(lines) => ServerEvent::Message { peer, lines },
+            Input::Overlong(bytes) => ServerEvent::Discarded { peer, bytes },
+        };
+        Box::pin(acknowledgement(self.emit_acked(event, ctx)))
     }
 }
 
@@ -206,10 +231,8 @@ impl Handler<Deregister> for Hub {
             return;
         };
         let sessions = self.sessions.len();
-        self.say(Event::Disconnected { peer, reason, sessions }, ctx);
-        if sessions == 0 {
-            self.drained = None;
-        }
+        self.emit(ServerEvent::Disconnected { peer, reason, sessions }, ctx);
+        self.stop_if_drained(ctx);
     }
 }
 
@@ -217,9 +240,9 @@ impl Handler<Broadcast> for Hub {
     type Result = ResponseFuture<Result<(), ConsoleGone>>;
 
     fn handle(&mut self, Broadcast(lines): Broadcast, ctx: &mut Context<Self>) -> Self::Result {
-        let (receipt, all_taken) = Receipt::new();
+        let (receipt, all_accepted) = Receipt::new();
         for entry in self.sessions.values() {
-            let deliver = Deliver { lines: lines.clone(), receipt: receipt.clone() };
+            let deliver = Deliver { lines: lines.clone(), _receipt: receipt.clone() };
             #[expect(
                 clippy::disallowed_methods,
                 reason = "the receipt is dropped with the message"
@@ -228,15 +251,15 @@ impl Handler<Broadcast> for Hub {
         }
         drop(receipt);
         let sessions = self.sessions.len();
-        let echo = self.say_and_tell(Event::Broadcast { lines, sessions }, ctx);
-        self.echoes.push_back(echo);
-        let full = self.echoes.len() > ECHOES;
-        let oldest = if full { self.echoes.pop_front() } else { None };
+        let ack = self.emit_acked(ServerEvent::Broadcast { lines, sessions }, ctx);
+        self.unacked_broadcasts.push_back(ack);
+        let full = self.unacked_broadcasts.len() > MAX_UNACKED;
+        let oldest = if full { self.unacked_broadcasts.pop_front() } else { None };
         Box::pin(async {
-            // Fails when the last session has dropped it: that is the signal.
-            let _ = all_taken.await;
+            // It fails when the last session has dropped its receipt: that is the signal.
+            let _ = all_accepted.await;
             match oldest {
-                Some(oldest) => answer(oldest).await,
+                Some(oldest) => acknowledgement(oldest).await,
                 None => Ok(()),
             }
         })
@@ -247,7 +270,7 @@ impl Handler<Report> for Hub {
     type Result = ResponseFuture<Result<(), ConsoleGone>>;
 
     fn handle(&mut self, Report(sentence): Report, ctx: &mut Context<Self>) -> Self::Result {
-        Box::pin(answer(self.say_and_tell(Event::Problem(sentence), ctx)))
+        Box::pin(acknowledgement(self.emit_acked(ServerEvent::Problem(sentence), ctx)))
     }
 }
 
@@ -256,35 +279,21 @@ impl Handler<Drain> for Hub {
 
     fn handle(&mut self, drain: Drain, ctx: &mut Context<Self>) -> Self::Result {
         self.draining = true;
-        let (last_gone, gone) = oneshot::channel();
-        self.drained = (!self.sessions.is_empty()).then_some(last_gone);
+        let output_alive = self.console_alive.is_some();
+        let close = Close { deadline: drain.deadline, output_alive };
         for entry in self.sessions.values() {
-            let taking = self.console_alive.is_some();
-            let close = Close { deadline: drain.deadline, taking };
             #[expect(clippy::disallowed_methods, reason = "a Session that is gone need not close")]
             entry.session.close.do_send(close);
         }
-        let hub = ctx.address();
-        Box::pin(async move {
-            // Fails when the sender is dropped: that is the signal.
-            let _ = gone.await;
-            hub.send(Stopped).await.unwrap_or(Err(ConsoleGone))
+        let (drained, is_drained) = oneshot::channel();
+        self.drained = Some(drained);
+        self.stop_if_drained(ctx);
+        Box::pin(async {
+            match is_drained.await {
+                Ok(stopped) => acknowledgement(stopped).await,
+                Err(_) => Err(ConsoleGone),
+            }
         })
-    }
-}
-
-/// Hub → itself: the last session is gone.
-struct Stopped;
-
-impl actix::Message for Stopped {
-    type Result = Result<(), ConsoleGone>;
-}
-
-impl Handler<Stopped> for Hub {
-    type Result = ResponseFuture<Result<(), ConsoleGone>>;
-
-    fn handle(&mut self, _: Stopped, ctx: &mut Context<Self>) -> Self::Result {
-        Box::pin(answer(self.say_and_tell(Event::Stopped, ctx)))
     }
 }
 

@@ -1,4 +1,6 @@
-//! Every message that crosses actors, and the handles through which actors send them.
+//! The messages that cross actors, and the handles through which actors send them.
+//!
+//! The StdinReader's own `Finish` is beside it: only the server sends it.
 
 use std::{fmt, net::SocketAddr, sync::Arc};
 
@@ -7,75 +9,84 @@ use thiserror::Error;
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
-    events::{CloseReason, Stamped},
-    wire::lines::{Decoded, Lines},
+    events::{CloseReason, ServerEvent, Stamped},
+    wire::lines::Lines,
 };
 
-/// What the Hub calls a session. Never used twice.
+/// The Hub's name for a session. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SessionId(pub u64);
+pub(crate) struct SessionId(pub u64);
 
-/// Session → Hub: asks for a place. The Session waits for the answer before anything else.
+/// Session → Hub: asks for a slot. The Session does nothing else before it has the answer.
 #[derive(Debug)]
-pub struct Register {
+pub(crate) struct Register {
     /// The remote end.
-    pub peer: SocketAddr,
+    pub(crate) peer: SocketAddr,
     /// How to reach the Session.
-    pub session: SessionHandle,
+    pub(crate) session: SessionHandle,
 }
 
 impl Message for Register {
     type Result = Result<Admission, Refused>;
 }
 
-/// The answer to [`Register`] when there is a place.
+/// The answer to [`Register`] if a slot is free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Admission {
+pub(crate) struct Admission {
     /// The session's name from now on.
-    pub id: SessionId,
-    /// Sessions there are now, this one included.
-    pub sessions: usize,
-    /// Sessions there may be at once.
-    pub max_sessions: usize,
+    pub(crate) id: SessionId,
+    /// The number of sessions now, including this one.
+    pub(crate) sessions: usize,
+    /// The limit on sessions.
+    pub(crate) max_sessions: usize,
 }
 
-/// The answer to [`Register`] when there is no place.
+/// The answer to [`Register`] if no slot is free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum Refused {
-    /// All places are taken.
+pub(crate) enum Refused {
+    /// All slots are in use.
     #[error("too many clients")]
     Full,
-    /// The server stops; nobody is told about this one.
-    #[error("the server stops")]
+    /// The server is stopping. There is no event for this refusal.
+    #[error("the server is stopping")]
     Stopping,
 }
 
-/// Session → Hub: what the peer sent, its lines reversed. Answered when the Console has taken it;
-/// until then the Session reads at most one batch more.
+/// Session → Hub: what the peer sent. Acknowledged when the Console has written it; until then the
+/// Session reads at most one more batch.
 #[derive(Debug)]
-pub struct Received {
-    /// Whose.
-    pub peer: SocketAddr,
-    /// The lines, or the length of one that was too long.
-    pub input: Decoded,
+pub(crate) struct Received {
+    /// The session that received it.
+    pub(crate) id: SessionId,
+    /// What it received.
+    pub(crate) input: Input,
 }
 
 impl Message for Received {
     type Result = Result<(), ConsoleGone>;
 }
 
-/// What was sent has not reached stdout and will not: the Console is gone.
+/// What a peer sent.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Input {
+    /// Whole lines, reversed.
+    Lines(Lines),
+    /// A line that was too long and was discarded: its length in bytes, without its end.
+    Overlong(usize),
+}
+
+/// What was sent will never reach stdout, because the Console is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("the console is gone")]
-pub struct ConsoleGone;
+pub(crate) struct ConsoleGone;
 
-/// Session → Hub: gives the place back. When it is answered the place is free.
+/// Session → Hub: gives the slot back. The slot is free when this is answered.
 #[derive(Debug)]
-pub struct Deregister {
-    /// Whose.
-    pub id: SessionId,
-    /// Why the session ends.
-    pub reason: CloseReason,
+pub(crate) struct Deregister {
+    /// The session that ends.
+    pub(crate) id: SessionId,
+    /// Why it ends.
+    pub(crate) reason: CloseReason,
 }
 
 impl Message for Deregister {
@@ -84,109 +95,124 @@ impl Message for Deregister {
 
 /// Hub → Session: lines for the peer.
 #[derive(Clone, Debug)]
-pub struct Deliver {
+pub(crate) struct Deliver {
     /// The lines.
-    pub lines: Lines,
-    /// Dropped when there was room for them in the outbox, or when the session takes no more: that
-    /// is the answer.
-    pub receipt: Receipt,
+    pub(crate) lines: Lines,
+    /// The answer: the Session drops it when the outbox has accepted the lines, or when the session
+    /// accepts no more.
+    pub(crate) _receipt: Receipt,
 }
 
 impl Message for Deliver {
     type Result = ();
 }
 
-/// What all [`Deliver`]s of a broadcast have in common: when the last of them has dropped it, the
-/// receiver that it was made with fails. One receipt costs a thousand sessions less than a thousand
-/// replies do.
+/// The receipt that all [`Deliver`]s of a broadcast share. When its last clone is dropped, the
+/// receiver that was made with it fails. For a thousand sessions, one receipt costs less than a
+/// thousand replies.
 #[derive(Clone, Debug)]
-pub struct Receipt {
+pub(crate) struct Receipt {
     _dropped: Arc<oneshot::Sender<()>>,
 }
 
 impl Receipt {
-    /// A receipt, and what fails when its last clone is gone.
-    pub fn new() -> (Self, oneshot::Receiver<()>) {
+    /// A receipt, and a receiver that fails when its last clone is dropped.
+    pub(crate) fn new() -> (Self, oneshot::Receiver<()>) {
         let (sender, all_dropped) = oneshot::channel();
         (Self { _dropped: Arc::new(sender) }, all_dropped)
     }
 }
 
-/// Hub → Session: the server stops. Take what has arrived, flush, deregister.
+/// Hub → Session: the server is stopping. Read what has arrived, flush, deregister.
 #[derive(Clone, Copy, Debug)]
-pub struct Close {
-    /// When to end it, whatever is still waiting.
-    pub deadline: Instant,
-    /// Whether lines of the peer still reach stdout. If not, the session must not say goodbye
-    /// before it knows that there are none.
-    pub taking: bool,
+pub(crate) struct Close {
+    /// When the session ends even if something is still queued.
+    pub(crate) deadline: Instant,
+    /// Whether the peer's lines still reach stdout. If not, the session must not close in an orderly
+    /// way while there may be lines.
+    pub(crate) output_alive: bool,
 }
 
 impl Message for Close {
     type Result = ();
 }
 
-/// StdinReader → Hub: lines for every session. Answered when every session has taken them, and the
-/// Console those of a few broadcasts before.
+/// StdinReader → Hub: lines for every session. Acknowledged when every session has accepted them
+/// and the Console is at most a few broadcasts behind.
 #[derive(Debug)]
-pub struct Broadcast(pub Lines);
+pub(crate) struct Broadcast(pub Lines);
 
 impl Message for Broadcast {
     type Result = Result<(), ConsoleGone>;
 }
 
-/// To the Hub from whoever met it: something went wrong that the operator should know, in one
-/// plain sentence. Answered when the Console has said it.
+/// Anybody → Hub: a problem that the operator should know about, in one plain sentence.
+/// Acknowledged when the Console has written it.
 #[derive(Debug)]
-pub struct Report(pub String);
+pub(crate) struct Report(pub String);
 
 impl Message for Report {
     type Result = Result<(), ConsoleGone>;
 }
 
-/// Server → Hub: the listener is up. Answered when the Console has said so.
+/// Server → Hub: the listener is up. Acknowledged when the Console has written it.
 #[derive(Debug)]
-pub struct Bound {
-    /// The address, with the true port.
-    pub address: SocketAddr,
+pub(crate) struct Bound {
+    /// The address, with the actual port.
+    pub(crate) address: SocketAddr,
 }
 
 impl Message for Bound {
     type Result = Result<(), ConsoleGone>;
 }
 
-/// Server → Hub: stop. Sessions are asked to close and nobody is admitted any more. Answered when
-/// the last session is gone and the Console has written all there was.
+/// Server → Hub: stop. The Hub admits nobody any more and asks the sessions to close. Answered when
+/// the last session is gone and the Console has written everything.
 #[derive(Clone, Copy, Debug)]
-pub struct Drain {
-    /// When the sessions end whatever is still waiting.
-    pub deadline: Instant,
+pub(crate) struct Drain {
+    /// When sessions end even if something is still queued.
+    pub(crate) deadline: Instant,
 }
 
 impl Message for Drain {
     type Result = Result<(), ConsoleGone>;
 }
 
-/// To the Console: what happened, in order. Answered when it has been written and flushed.
+/// To the Console: events, in order. Acknowledged when they have been written and flushed.
 #[derive(Debug)]
-pub struct Print(pub Vec<Stamped>);
+pub(crate) struct Print<E>(pub Vec<Stamped<E>>);
 
-impl Message for Print {
+impl<E: 'static> Message for Print<E> {
     type Result = Result<(), ConsoleGone>;
+}
+
+/// Hub → an observer: events, in the order in which the Console gets them. The Hub sends one batch
+/// at a time and does not wait for it: an observer that is still busy misses events, and the next
+/// batch says how many.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// The number of events that were missed before these.
+    pub missed: u64,
+    /// The events.
+    pub events: Arc<[Stamped<ServerEvent>]>,
+}
+
+impl Message for Observed {
+    type Result = ();
 }
 
 /// How the Hub reaches a Session, whatever its type.
 #[derive(Clone)]
-pub struct SessionHandle {
-    /// Takes lines for the peer.
-    pub deliver: Recipient<Deliver>,
-    /// Takes the order to end.
-    pub close: Recipient<Close>,
+pub(crate) struct SessionHandle {
+    /// Delivers lines to the peer.
+    pub(crate) deliver: Recipient<Deliver>,
+    /// Asks the session to end.
+    pub(crate) close: Recipient<Close>,
 }
 
 impl SessionHandle {
-    /// The handle of any actor that takes a Session's messages.
-    pub fn new<A>(session: Addr<A>) -> Self
+    /// The handle of any actor that handles a Session's messages.
+    pub(crate) fn new<A>(session: Addr<A>) -> Self
     where
         A: Actor + Handler<Deliver> + Handler<Close>,
         A::Context: ToEnvelope<A, Deliver> + ToEnvelope<A, Close>,
@@ -203,18 +229,18 @@ impl fmt::Debug for SessionHandle {
 
 /// How a Session reaches the Hub, whatever its type.
 #[derive(Clone)]
-pub struct HubHandle {
-    /// Asks for a place.
-    pub register: Recipient<Register>,
-    /// Takes what the peer sent.
-    pub received: Recipient<Received>,
-    /// Takes the place back.
-    pub deregister: Recipient<Deregister>,
+pub(crate) struct HubHandle {
+    /// Asks for a slot.
+    pub(crate) register: Recipient<Register>,
+    /// Passes on what the peer sent.
+    pub(crate) received: Recipient<Received>,
+    /// Gives the slot back.
+    pub(crate) deregister: Recipient<Deregister>,
 }
 
 impl HubHandle {
-    /// The handle of any actor that takes the Hub's messages.
-    pub fn new<A>(hub: Addr<A>) -> Self
+    /// The handle of any actor that handles the Hub's messages.
+    pub(crate) fn new<A>(hub: Addr<A>) -> Self
     where
         A: Actor + Handler<Register> + Handler<Received> + Handler<Deregister>,
         A::Context: ToEnvelope<A, Register> + ToEnvelope<A, Received> + ToEnvelope<A, Deregister>,

@@ -1,4 +1,4 @@
-//! An actor's future made of one of its methods: [`std::future::poll_fn`] for actors.
+//! [`std::future::poll_fn`] for actors: makes a future of one of an actor's methods.
 
 use std::{
     pin::Pin,
@@ -7,8 +7,8 @@ use std::{
 
 use actix::{Actor, ActorFuture};
 
-/// A future that polls `poll` with the actor and its context. It can be spawned into the actor's
-/// context; unlike an `async` block it has the actor at hand, and unlike that it costs no memory.
+/// A future that polls `poll` with the actor and its context, to be spawned into that context. Unlike
+/// an `async` block it can borrow the actor, and it needs no state of its own.
 pub(crate) fn poll_fn<A, F>(poll: F) -> PollFn<F>
 where
     A: Actor,

@@ -1,14 +1,13 @@
 //! A Session: one connection, from its greeting or refusal to its close.
 //!
-//! Takes [`Deliver`] and [`Close`] from the Hub. Sends [`Register`] first, then [`Received`] for
-//! all that the peer sends, then [`Deregister`]. It ends when the peer leaves or is lost, stalls
-//! or is idle for too long, or when the Hub closes it; always with a [`CloseReason`].
+//! Handles [`Deliver`] and [`Close`] from the Hub. Sends [`Register`] first, then [`Received`] for
+//! everything that the peer sends, then [`Deregister`]. It ends when the peer leaves or is lost,
+//! stalls or is idle for too long, or when the Hub closes it; always with a [`CloseReason`].
 //!
-//! It speaks to any byte stream, holds no buffer while nothing comes, and knows of no other
-//! session.
+//! It works on any byte stream, holds no buffer while nothing arrives, and knows no other session.
 
 mod ending;
-mod refusal;
+mod linger;
 
 use std::{
     collections::VecDeque,
@@ -36,7 +35,7 @@ use self::ending::Phase;
 use crate::{
     actors::{
         messages::{
-            Admission, Close, Deliver, Deregister, HubHandle, Received, Refused, Register,
+            Admission, Close, Deliver, Deregister, HubHandle, Input, Received, Refused, Register,
             SessionHandle, SessionId,
         },
         poll_fn::poll_fn,
@@ -51,203 +50,234 @@ use crate::{
     },
 };
 
-/// Batches of one peer that the Hub may not have answered for: one being printed, and the next
+/// Batches of one peer that the Hub may not have acknowledged: one being printed, and the next one
 /// being reversed meanwhile.
-const CREDIT: usize = 2;
+const MAX_UNACKED: usize = 2;
 
 /// A connection that a Session can serve.
-pub trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
     /// Makes closing it a reset, if the stream has such a thing, so that a peer whose lines were
-    /// not taken does not mistake it for an orderly end.
+    /// lost does not mistake the close for an orderly end.
     fn reset_on_close(&self) {}
 }
 
 impl Stream for TcpStream {
     fn reset_on_close(&self) {
-        // Where it cannot be set the stream is broken already.
+        // If it cannot be set, the connection is broken already.
         let _ = self.set_zero_linger();
     }
 }
 
 impl Stream for DuplexStream {}
 
-/// What all sessions have in common.
+/// What all sessions share.
 #[derive(Debug)]
-pub struct Setup {
+pub(crate) struct Setup {
     /// The Hub.
-    pub hub: HubHandle,
+    pub(crate) hub: HubHandle,
     /// The longest line, in bytes, its end not counted.
-    pub max_line: usize,
-    /// Bytes that may wait for the peer.
-    pub outbox: usize,
-    /// How long a full outbox may hold the hub up.
-    pub stall: Duration,
+    pub(crate) max_line: usize,
+    /// The limit on the outbox, in bytes.
+    pub(crate) outbox: usize,
+    /// How long a full outbox may delay the operator.
+    pub(crate) stall: Duration,
     /// How long a peer may be silent.
-    pub idle: Option<Duration>,
-    /// What sessions read into; the bound of what waits for the Hub.
-    pub buffers: Arc<Buffers>,
+    pub(crate) idle: Option<Duration>,
+    /// How long closing an idle session may take.
+    pub(crate) drain: Duration,
+    /// What sessions read into; it bounds what the Hub has not acknowledged.
+    pub(crate) buffers: Arc<Buffers>,
     /// How many refused peers may linger at once until they have read why.
-    pub lingering: Arc<Semaphore>,
+    pub(crate) lingering: Arc<Semaphore>,
 }
 
 /// See the [module's documentation](self).
-pub struct Session<S> {
+pub(crate) struct Session<S> {
     peer: SocketAddr,
     stream: S,
     setup: Arc<Setup>,
     phase: Phase,
-    /// While the session has a place: what the Hub calls it.
-    place: Option<SessionId>,
+    /// The Hub's name for the session, while it has a slot.
+    slot: Option<SessionId>,
     reader: LineReader,
-    /// What the Hub has not answered for yet, oldest first.
-    forwarding: VecDeque<Forwarded>,
-    /// Why the peer will send no more.
+    /// Batches that the Hub has not acknowledged, oldest first.
+    unacked: VecDeque<Unacked>,
+    /// Why the peer will send nothing more.
     input_ended: Option<CloseReason>,
-    /// When the peer last sent something; kept if silence has a limit.
-    heard: Option<Instant>,
+    /// When the peer last sent something. Kept only if silence has a limit.
+    last_received: Option<Instant>,
     outbox: Outbox,
-    /// What has no room in the outbox yet.
+    /// Deliveries for which the outbox has no room yet.
     overflow: VecDeque<Overflow>,
-    /// Whether [`Self::poll_flush`] is under way.
-    flushing: bool,
-    /// Whether lines of the peer still reach stdout.
-    taking: bool,
-    /// Whether writing has failed. What the peer sent before is taken all the same.
-    broken: bool,
-    /// Held until the peer is admitted or gone: the listener bounds the newcomers by it.
-    newcomer: Option<OwnedSemaphorePermit>,
+    /// Whether the peer's lines still reach stdout.
+    output_alive: bool,
+    /// Whether writing has failed. What the peer sent before is still read.
+    write_failed: bool,
+    /// Held until the peer is admitted or gone: the listener bounds pending connections by it.
+    pending: Option<OwnedSemaphorePermit>,
+    /// Held while a refused peer lingers.
+    lingering: Option<OwnedSemaphorePermit>,
 }
 
-/// A batch that the Hub has and the Console may not have.
-struct Forwarded {
-    answer: Pin<Box<RecipientRequest<Received>>>,
+/// A batch that the Hub has, and that may not have been written yet.
+struct Unacked {
+    ack: Pin<Box<RecipientRequest<Received>>>,
     _lease: Option<Lease>,
 }
 
-/// Lines for the peer that wait for room.
+/// A delivery that waits for room in the outbox.
 struct Overflow {
     deliver: Deliver,
     /// Dropped when there was room, or when there will be none.
     _waiting: oneshot::Sender<()>,
 }
 
+/// What a session that reads does next.
+enum Step {
+    Read,
+    /// Wait until the Hub acknowledges a batch.
+    Wait,
+    Leave(CloseReason),
+    Done,
+}
+
 impl<S: Stream> Session<S> {
-    /// A session for the connection to `peer`. `newcomer` is held until it is admitted or gone.
-    pub fn new(
+    /// A session for the connection to `peer`. `pending` is held until it is admitted or gone.
+    pub(crate) fn new(
         stream: S,
         peer: SocketAddr,
         setup: Arc<Setup>,
-        newcomer: Option<OwnedSemaphorePermit>,
+        pending: Option<OwnedSemaphorePermit>,
     ) -> Self {
         let decoder = LineDecoder::new(setup.max_line);
         Self {
             peer,
             stream,
             phase: Phase::New,
-            place: None,
+            slot: None,
             reader: LineReader::new(decoder, Arc::clone(&setup.buffers)),
-            forwarding: VecDeque::new(),
+            unacked: VecDeque::new(),
             input_ended: None,
-            heard: None,
+            last_received: None,
             outbox: Outbox::new(setup.outbox),
             overflow: VecDeque::new(),
-            flushing: false,
-            taking: true,
-            broken: false,
-            newcomer,
+            output_alive: true,
+            write_failed: false,
+            pending,
+            lingering: None,
             setup,
         }
     }
 
     fn admitted(&mut self, admission: Admission, ctx: &mut Context<Self>) {
         let Admission { id, sessions, max_sessions } = admission;
-        self.place = Some(id);
+        self.slot = Some(id);
         self.phase = Phase::Open;
-        self.newcomer = None;
+        self.pending = None;
         self.send(greeting::ready(sessions, max_sessions).into(), ctx);
         if let Some(idle) = self.setup.idle {
-            self.heard = Some(Instant::now());
+            self.last_received = Some(Instant::now());
             self.watch_silence(idle, ctx);
         }
         ctx.spawn(poll_fn(Self::poll_reading));
     }
 
-    /// Reads and forwards, as long as the Hub has answered for what came before.
+    /// Reads and passes on what the peer sends, as far as the Hub acknowledges it. Actix polls this
+    /// after every message, so a handler only needs to change the phase.
     fn poll_reading(&mut self, ctx: &mut Context<Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
         loop {
-            while let Some(oldest) = self.forwarding.front_mut() {
-                match oldest.answer.as_mut().poll(cx) {
-                    Poll::Pending => break,
-                    Poll::Ready(Ok(Ok(()))) => drop(self.forwarding.pop_front()),
-                    Poll::Ready(_) => {
-                        self.reset(CloseReason::Shutdown, ctx);
-                        return Poll::Ready(());
-                    }
-                }
+            if self.collect_acks(cx).is_err() {
+                self.reset(CloseReason::Shutdown, ctx);
+                return Poll::Ready(());
             }
-            match self.input_ended {
-                _ if matches!(self.phase, Phase::Leaving(_) | Phase::Closed) => {
-                    return Poll::Ready(());
-                }
-                Some(reason) if self.forwarding.is_empty() => {
-                    let reason = match self.phase {
-                        _ if self.broken => CloseReason::Lost,
-                        Phase::Stopping(reason) | Phase::Parting(reason) => reason,
-                        _ => reason,
-                    };
+            match self.next_step() {
+                Step::Read => {}
+                Step::Wait => return Poll::Pending,
+                Step::Leave(reason) => {
                     self.leave(reason, ctx);
                     return Poll::Ready(());
                 }
-                None if self.forwarding.len() < CREDIT => {}
-                _ => return Poll::Pending,
+                Step::Done => return Poll::Ready(()),
             }
-            let received = self.reader.received();
-            let next = self.reader.poll_next(&mut self.stream, cx);
-            if self.reader.received() > received
-                && let Some(heard) = &mut self.heard
-            {
-                *heard = Instant::now();
-            }
-            match next {
+            match self.poll_read(cx) {
                 Poll::Pending => {
-                    self.part_if_done(ctx);
+                    self.linger_if_drained(ctx);
                     return Poll::Pending;
                 }
-                Poll::Ready(Ok(Some(input))) => self.forward(input),
+                Poll::Ready(Ok(Some(input))) => self.pass_on(input),
                 Poll::Ready(Ok(None)) => self.input_ended = Some(CloseReason::Left),
                 Poll::Ready(Err(_)) => self.input_ended = Some(CloseReason::Lost),
             }
         }
     }
 
-    fn forward(&mut self, input: Decoded) {
-        let (input, lease) = match input {
-            Decoded::Lines(lines) => {
-                let lines = reverse_lines(lines);
-                let lease = self.reader.lease(&lines);
-                (Decoded::Lines(lines), Some(lease))
+    /// Forgets the batches that have been acknowledged. Fails if the Hub or the Console is gone.
+    fn collect_acks(&mut self, cx: &mut TaskContext<'_>) -> Result<(), ()> {
+        while let Some(oldest) = self.unacked.front_mut() {
+            match oldest.ack.as_mut().poll(cx) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(Ok(()))) => drop(self.unacked.pop_front()),
+                Poll::Ready(_) => return Err(()),
             }
-            discarded @ Decoded::Discarded(_) => (discarded, None),
-        };
-        let answer = Box::pin(self.setup.hub.received.send(Received { peer: self.peer, input }));
-        self.forwarding.push_back(Forwarded { answer, _lease: lease });
+        }
+        Ok(())
     }
 
-    /// Writes at once what the stream takes; the rest waits in the outbox.
+    fn next_step(&self) -> Step {
+        if matches!(self.phase, Phase::Flushing(_) | Phase::Deregistering) {
+            return Step::Done;
+        }
+        match self.input_ended {
+            Some(_) if !self.unacked.is_empty() => Step::Wait,
+            Some(_) if self.write_failed => Step::Leave(CloseReason::Lost),
+            Some(end_of_input) => Step::Leave(self.phase.reason().unwrap_or(end_of_input)),
+            None if self.unacked.len() < MAX_UNACKED => Step::Read,
+            None => Step::Wait,
+        }
+    }
+
+    fn poll_read(&mut self, cx: &mut TaskContext<'_>) -> Poll<io::Result<Option<Decoded>>> {
+        let received = self.reader.received();
+        let next = self.reader.poll_next(&mut self.stream, cx);
+        if self.reader.received() > received
+            && let Some(last_received) = &mut self.last_received
+        {
+            *last_received = Instant::now();
+        }
+        next
+    }
+
+    /// Passes on to the Hub what has been read.
+    fn pass_on(&mut self, decoded: Decoded) {
+        let Some(id) = self.slot else { return };
+        let (input, lease) = match decoded {
+            Decoded::Lines(lines) => {
+                // The lease comes after the reversal, which would otherwise have to copy the buffer.
+                let lines = reverse_lines(lines);
+                let lease = self.reader.lease(&lines);
+                (Input::Lines(lines), Some(lease))
+            }
+            Decoded::Discarded(bytes) => (Input::Overlong(bytes), None),
+        };
+        let ack = Box::pin(self.setup.hub.received.send(Received { id, input }));
+        self.unacked.push_back(Unacked { ack, _lease: lease });
+    }
+
+    /// Writes at once what the stream accepts. The rest waits in the outbox.
     fn send(&mut self, batch: Bytes, ctx: &mut Context<Self>) {
-        // If the stream takes no more, the flush asks it again, then with somebody to wake.
-        let mut nobody = TaskContext::from_waker(Waker::noop());
-        match self.outbox.poll_send(batch, &mut self.stream, &mut nobody) {
+        let flushing = !self.outbox.is_empty();
+        // If the stream does not accept everything, the flush tries again with a real waker.
+        let mut no_waker = TaskContext::from_waker(Waker::noop());
+        match self.outbox.poll_send(batch, &mut self.stream, &mut no_waker) {
             Poll::Ready(result) => self.written(result, ctx),
-            Poll::Pending if self.flushing => {}
+            Poll::Pending if flushing => {}
             Poll::Pending => {
-                self.flushing = true;
                 ctx.spawn(poll_fn(Self::poll_flush));
             }
         }
     }
 
-    /// Writes what waits for the peer.
+    /// Writes what is queued for the peer.
     fn poll_flush(&mut self, ctx: &mut Context<Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
         loop {
             let result = self.outbox.poll_write(&mut self.stream, cx);
@@ -262,7 +292,6 @@ impl<S: Stream> Session<S> {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(())) if !self.outbox.is_empty() => {}
                 Poll::Ready(result) => {
-                    self.flushing = false;
                     self.written(result, ctx);
                     return Poll::Ready(());
                 }
@@ -270,12 +299,12 @@ impl<S: Stream> Session<S> {
         }
     }
 
-    /// All that waited has been written, or the stream is broken.
+    /// Everything queued has been written, or the connection is broken.
     fn written(&mut self, result: io::Result<()>, ctx: &mut Context<Self>) {
         if let Err(error) = result {
-            self.broken = true;
-            // A broken pipe had been closed at the other end: what it ended with was whole. Of a
-            // connection that was reset the rest is lost, and reading would not tell.
+            self.write_failed = true;
+            // EPIPE: the peer had closed before, so its last line was whole. After a reset the rest of
+            // the line is lost, and reading would not tell.
             if error.kind() != io::ErrorKind::BrokenPipe {
                 self.reader.discard_partial_line();
             }
@@ -283,9 +312,9 @@ impl<S: Stream> Session<S> {
             self.overflow.clear();
         }
         match self.phase {
-            Phase::Leaving(_) if self.broken => self.close(CloseReason::Lost, ctx),
-            Phase::Leaving(reason) => self.close(reason, ctx),
-            Phase::Stopping(_) => self.part_if_done(ctx),
+            Phase::Flushing(_) if self.write_failed => self.close(CloseReason::Lost, ctx),
+            Phase::Flushing(reason) => self.close(reason, ctx),
+            Phase::Draining(_) => self.linger_if_drained(ctx),
             _ => {}
         }
     }
@@ -299,14 +328,14 @@ impl<S: Stream> Actor for Session<S> {
         let register = self.setup.hub.register.send(Register { peer: self.peer, session });
         ctx.wait(register.into_actor(self).map(|answer, session, ctx| match answer {
             Ok(Ok(admission)) => session.admitted(admission, ctx),
-            Ok(Err(Refused::Full)) => session.refused(ctx),
+            Ok(Err(Refused::Full)) => session.refuse(ctx),
             Ok(Err(Refused::Stopping)) | Err(_) => session.reset(CloseReason::Shutdown, ctx),
         }));
     }
 
     fn stopping(&mut self, _: &mut Context<Self>) -> Running {
-        // Only a panic leaves a place that has not been given back.
-        if let Some(id) = self.place.take() {
+        // Only after a panic does the session still have its slot.
+        if let Some(id) = self.slot.take() {
             let deregister = Deregister { id, reason: CloseReason::Lost };
             #[expect(clippy::disallowed_methods, reason = "a stopping actor cannot wait")]
             self.setup.hub.deregister.do_send(deregister);
@@ -319,15 +348,15 @@ impl<S: Stream> Handler<Deliver> for Session<S> {
     type Result = ();
 
     fn handle(&mut self, deliver: Deliver, ctx: &mut Context<Self>) {
-        if self.broken || !matches!(self.phase, Phase::Open | Phase::Stopping(_)) {
+        if self.write_failed || !matches!(self.phase, Phase::Open | Phase::Draining(_)) {
             return;
         }
         if self.overflow.is_empty() && self.outbox.has_room(deliver.lines.len()) {
             return self.send(deliver.lines.as_bytes().clone(), ctx);
         }
-        let (waiting, no_longer) = oneshot::channel();
+        let (waiting, no_longer_waiting) = oneshot::channel();
         self.overflow.push_back(Overflow { deliver, _waiting: waiting });
-        let room = tokio::time::timeout(self.setup.stall, no_longer).into_actor(self);
+        let room = tokio::time::timeout(self.setup.stall, no_longer_waiting).into_actor(self);
         ctx.spawn(room.map(|in_time, session, ctx| {
             if in_time.is_err() {
                 session.reset(CloseReason::Stalled, ctx);
@@ -340,13 +369,11 @@ impl<S: Stream> Handler<Close> for Session<S> {
     type Result = ();
 
     fn handle(&mut self, close: Close, ctx: &mut Context<Self>) {
+        self.output_alive = close.output_alive;
         if self.phase == Phase::Open {
-            // The reading that is under way takes it from here.
-            self.phase = Phase::Stopping(CloseReason::Shutdown);
-            self.taking = close.taking;
+            self.phase = Phase::Draining(CloseReason::Shutdown);
         }
-        let left = close.deadline.saturating_duration_since(Instant::now());
-        ctx.run_later(left, |session, ctx| session.end_parting(CloseReason::Shutdown, ctx));
+        self.end_by(close.deadline, ctx);
     }
 }
 

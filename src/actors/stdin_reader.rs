@@ -1,8 +1,7 @@
-//! The StdinReader: reads the operator's lines and has them relayed to everybody.
+//! The StdinReader: reads the operator's lines and has them broadcast.
 //!
-//! Takes [`Finish`]. Sends [`Broadcast`], one at a time, and [`Report`] for a line that is too
-//! long and for input that cannot be read. It ends with its input, with the Console, or when it is
-//! told to finish.
+//! Handles [`Finish`]. Sends [`Broadcast`], one at a time, and [`Report`] for a line that is too long
+//! and for input that cannot be read. It ends with its input, with the Console, or after [`Finish`].
 
 use std::{
     future::Future,
@@ -15,7 +14,8 @@ use actix::{
     Actor, ActorContext, AsyncContext, Context, Handler, MailboxError, Message, Recipient,
     ResponseFuture,
 };
-use tokio::{io::AsyncRead, sync::oneshot};
+use tokio::io::AsyncRead;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
     actors::{
@@ -30,12 +30,12 @@ use crate::{
     },
 };
 
-/// One batch is being relayed while the next is being read.
+/// One batch is being broadcast while the next is being read.
 const BUFFERS: usize = 2;
 
-/// Server → StdinReader: read no more. Answered when what had been read has been relayed.
+/// Server → StdinReader: read no more. Answered when the lines that had been read are broadcast.
 #[derive(Debug)]
-pub struct Finish;
+pub(crate) struct Finish;
 
 impl Message for Finish {
     type Result = ();
@@ -43,91 +43,90 @@ impl Message for Finish {
 
 /// How the StdinReader reaches the Hub.
 #[derive(Clone)]
-pub struct RelayHandle {
-    /// Relays lines to everybody.
-    pub broadcast: Recipient<Broadcast>,
-    /// Takes notice of lines that cannot be.
-    pub report: Recipient<Report>,
+pub(crate) struct RelayHandle {
+    /// Broadcasts lines.
+    pub(crate) broadcast: Recipient<Broadcast>,
+    /// Reports problems with the input.
+    pub(crate) report: Recipient<Report>,
 }
 
-/// What has been read and is to be handed on.
+/// The next message to the Hub.
 enum Next {
-    Relay(Lines),
+    Broadcast(Lines),
     Report(String),
 }
 
-/// What the Hub has, and some session or the Console may not have.
-struct Sent {
-    answer: Answer,
+/// A message that the Hub has not acknowledged.
+struct Unacked {
+    ack: Ack,
     _lease: Option<Lease>,
 }
 
-type Answer = Pin<Box<dyn Future<Output = Result<Result<(), ConsoleGone>, MailboxError>>>>;
+type Ack = Pin<Box<dyn Future<Output = Result<Result<(), ConsoleGone>, MailboxError>>>>;
 
 /// See the [module's documentation](self).
-pub struct StdinReader<R> {
+pub(crate) struct StdinReader<R> {
     input: R,
     reader: LineReader,
     max_line: usize,
     relay: RelayHandle,
-    /// What the Hub has not answered for yet.
-    sent: Option<Sent>,
-    /// What has been read meanwhile.
+    unacked: Option<Unacked>,
+    /// What was read while that is under way.
     next: Option<Next>,
     input_ended: bool,
-    /// Dropped when this ends: tells the server.
-    ended: Option<oneshot::Sender<()>>,
-    /// Dropped when this ends: tells who waits for [`Finish`].
-    finished: Option<oneshot::Sender<()>>,
+    ended: CancellationToken,
+    /// Cancels `ended` with this actor.
+    _guard: DropGuard,
 }
 
 impl<R: AsyncRead + Unpin + 'static> StdinReader<R> {
     /// A reader of `input` for lines of up to `max_line` bytes, in batches that an outbox of
-    /// `outbox` bytes can hold. The receiver that it comes with fails when it has ended.
-    pub fn new(
+    /// `outbox` bytes can hold. The token is cancelled when the reader has ended.
+    pub(crate) fn new(
         input: R,
         max_line: usize,
         outbox: usize,
         relay: RelayHandle,
-    ) -> (Self, oneshot::Receiver<()>) {
+    ) -> (Self, CancellationToken) {
         let max_batch = BATCH.min(outbox.saturating_sub(BATCH_OVERHEAD));
         let decoder = LineDecoder::with_batch(max_line, max_batch);
-        let (ended, has_ended) = oneshot::channel();
+        let ended = CancellationToken::new();
         let reader = Self {
             input,
             reader: LineReader::new(decoder, Buffers::new(BUFFERS)),
             max_line,
             relay,
-            sent: None,
+            unacked: None,
             next: None,
             input_ended: false,
-            ended: Some(ended),
-            finished: None,
+            ended: ended.clone(),
+            _guard: ended.clone().drop_guard(),
         };
-        (reader, has_ended)
+        (reader, ended)
     }
 
-    /// Reads, and hands on what has been read.
-    fn poll_relaying(&mut self, ctx: &mut Context<Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
+    /// Reads, and sends what has been read. Actix polls this after every message, so [`Finish`] only
+    /// needs to stop the reader.
+    fn poll_reading(&mut self, ctx: &mut Context<Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
         loop {
             if self.next.is_none()
                 && !self.input_ended
                 && let Poll::Ready(read) = self.reader.poll_next(&mut self.input, cx)
             {
-                self.next = self.next_of(read);
+                self.next = self.next_message(read);
             }
-            if let Some(sent) = &mut self.sent {
-                let answer = ready!(sent.answer.as_mut().poll(cx));
-                self.sent = None;
-                if !matches!(answer, Ok(Ok(()))) {
-                    self.end(ctx);
+            if let Some(unacked) = &mut self.unacked {
+                let ack = ready!(unacked.ack.as_mut().poll(cx));
+                self.unacked = None;
+                if !matches!(ack, Ok(Ok(()))) {
+                    ctx.stop();
                     return Poll::Ready(());
                 }
             }
             match self.next.take() {
                 Some(next) => self.send(next),
                 None if self.input_ended => {
-                    self.end(ctx);
+                    ctx.stop();
                     return Poll::Ready(());
                 }
                 None => return Poll::Pending,
@@ -135,10 +134,10 @@ impl<R: AsyncRead + Unpin + 'static> StdinReader<R> {
         }
     }
 
-    /// What is to be handed on of what has been read.
-    fn next_of(&mut self, read: io::Result<Option<Decoded>>) -> Option<Next> {
+    /// Turns the result of a read into the next message.
+    fn next_message(&mut self, read: io::Result<Option<Decoded>>) -> Option<Next> {
         match read {
-            Ok(Some(Decoded::Lines(lines))) => Some(Next::Relay(lines)),
+            Ok(Some(Decoded::Lines(lines))) => Some(Next::Broadcast(lines)),
             Ok(Some(Decoded::Discarded(bytes))) => Some(Next::Report(format!(
                 "a line of {bytes} bytes was not sent: it is longer than limits.max_line ({} bytes)",
                 self.max_line
@@ -155,25 +154,19 @@ impl<R: AsyncRead + Unpin + 'static> StdinReader<R> {
     }
 
     fn send(&mut self, next: Next) {
-        self.sent = Some(match next {
-            Next::Relay(lines) => {
+        self.unacked = Some(match next {
+            Next::Broadcast(lines) => {
                 let lease = self.reader.lease(&lines);
-                // A few lines must not keep a whole read buffer while they wait in an outbox.
+                // A few lines in an outbox must not keep a whole read buffer alive.
                 let lines = if lines.len() < BATCH / 2 { lines.compact() } else { lines };
-                let answer = Box::pin(self.relay.broadcast.send(Broadcast(lines)));
-                Sent { answer, _lease: Some(lease) }
+                let ack = Box::pin(self.relay.broadcast.send(Broadcast(lines)));
+                Unacked { ack, _lease: Some(lease) }
             }
             Next::Report(sentence) => {
-                let answer = Box::pin(self.relay.report.send(Report(sentence)));
-                Sent { answer, _lease: None }
+                let ack = Box::pin(self.relay.report.send(Report(sentence)));
+                Unacked { ack, _lease: None }
             }
         });
-    }
-
-    fn end(&mut self, ctx: &mut Context<Self>) {
-        self.ended = None;
-        self.finished = None;
-        ctx.stop();
     }
 }
 
@@ -181,7 +174,7 @@ impl<R: AsyncRead + Unpin + 'static> Actor for StdinReader<R> {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        ctx.spawn(poll_fn(Self::poll_relaying));
+        ctx.spawn(poll_fn(Self::poll_reading));
     }
 }
 
@@ -189,14 +182,9 @@ impl<R: AsyncRead + Unpin + 'static> Handler<Finish> for StdinReader<R> {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, _: Finish, _: &mut Context<Self>) -> Self::Result {
-        // The relaying that is under way takes it from here.
         self.reader.stop();
-        let (finished, is_finished) = oneshot::channel();
-        self.finished = Some(finished);
-        Box::pin(async {
-            // Fails when the sender is dropped: that is the signal.
-            let _ = is_finished.await;
-        })
+        let ended = self.ended.clone();
+        Box::pin(async move { ended.cancelled().await })
     }
 }
 

@@ -3,16 +3,15 @@
 use std::process;
 
 use linehub::{
-    actors::console::{Console, Outputs},
-    client::{Client, ClientError},
+    Client, ClientError,
     config::Format,
-    events::transcript::{CLIENT_PROMPT, ClientTranscript, Json, Renderer},
+    events::{CLIENT_PROMPT, ClientEvent, ClientTranscript, Json, Render},
     program::{
+        Terminal,
         args::{self, ClientArgs},
         descriptors, signals,
         stdio::{self, Stdin},
     },
-    terminal::Terminal,
 };
 use tokio_util::either::Either;
 
@@ -21,38 +20,33 @@ const PROGRAM: &str = "hub-client";
 fn main() {
     signals::report_panics(PROGRAM);
     let args: ClientArgs = args::arguments(PROGRAM);
-    // Its own, and the Writer's.
-    if let Err(sentence) = descriptors::check_available(2) {
+    if let Err(sentence) = descriptors::check_available(Client::EVENT_LOOPS) {
         args::fail(PROGRAM, &sentence, 1);
     }
     let system = actix_rt::System::new();
     match system.block_on(converse(args)) {
-        // Not by returning: that would wait for a host name that is still being looked up.
+        // Returning would wait for a host name lookup that is still under way.
         Ok(()) => process::exit(0),
-        // The transcript has told the user.
+        // The transcript says so already.
         Err(ClientError::Refused) => process::exit(3),
-        // Whatever was the reason has been told.
+        // The Console has reported the reason.
         Err(ClientError::ConsoleGone) => process::exit(1),
         Err(error) => args::fail(PROGRAM, &error, 1),
     }
 }
 
-/// Sends what is entered and prints what comes, until either side has had enough.
+/// Sends what is entered and prints what the server sends, until either side ends the conversation.
 async fn converse(args: ClientArgs) -> Result<(), ClientError> {
     let mut terminal = Terminal::open(CLIENT_PROMPT).map_err(ClientError::Input)?;
-    let renderer: Box<dyn Renderer> = match args.format {
+    let renderer: Box<dyn Render<ClientEvent>> = match args.format {
         Format::Text => Box::new(ClientTranscript::new(PROGRAM, terminal.is_some())),
         Format::Json => Box::new(Json { program: PROGRAM }),
     };
-    let (out, out_file, err) = stdio::outputs(terminal.as_ref()).map_err(ClientError::Start)?;
-    let console =
-        Console::start(Outputs { renderer, out, out_file, err }).map_err(ClientError::Start)?;
-    let console = console.recipient();
+    let outputs = stdio::outputs(renderer, terminal.as_ref()).map_err(ClientError::Start)?;
     let stop = signals::stop_signals(terminal.as_ref()).map_err(ClientError::Input)?;
     let input = || match &mut terminal {
         Some(terminal) => terminal.start().map(Either::Left),
         None => Stdin::open().map(Either::Right),
     };
-    let client = Client { host: args.address, port: args.port, console };
-    client.converse(input, stop).await
+    Client::new(args.address, args.port).console(outputs).converse(input, stop).await
 }

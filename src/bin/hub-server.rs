@@ -3,16 +3,15 @@
 use std::process;
 
 use linehub::{
-    actors::console::Outputs,
-    config::{Config, Format},
-    events::transcript::{Json, Renderer, SERVER_PROMPT, ServerTranscript},
+    Config, Server, ServerError, ServerEvent,
+    config::Format,
+    events::{Json, Render, SERVER_PROMPT, ServerTranscript},
     program::{
+        Terminal,
         args::{self, ServerArgs},
         descriptors, signals,
         stdio::{self, Stdin},
     },
-    server::{Server, ServerError},
-    terminal::Terminal,
 };
 
 const PROGRAM: &str = "hub-server";
@@ -28,8 +27,7 @@ fn main() {
         args::say(PROGRAM, &config.to_toml());
     }
     let room = descriptors::make_room_for(config.server.max_sessions);
-    // Those of the sessions, and the Writer's.
-    if let Err(sentence) = descriptors::check_available(config.server.workers + 1) {
+    if let Err(sentence) = descriptors::check_available(Server::event_loops(&config)) {
         args::fail(PROGRAM, &sentence, 1);
     }
     if let Err(sentence) = room {
@@ -37,24 +35,24 @@ fn main() {
     }
     match actix_rt::System::new().block_on(serve(config)) {
         Ok(()) => {}
-        // Whatever was the reason has been told.
+        // The Console has reported the reason.
         Err(ServerError::ConsoleGone) => process::exit(1),
         Err(error) => args::fail(PROGRAM, &error, 1),
     }
 }
 
-/// Serves until a signal, or the operator at a terminal, says stop.
+/// Serves until a signal or the operator at a terminal stops the server.
 async fn serve(config: Config) -> Result<(), ServerError> {
     let format = config.console.format;
     let mut server = Server::bind(config)?;
     let mut terminal = Terminal::open(SERVER_PROMPT).map_err(ServerError::Stdio)?;
     let at_terminal = terminal.is_some();
-    let renderer: Box<dyn Renderer> = match format {
+    let renderer: Box<dyn Render<ServerEvent>> = match format {
         Format::Text => Box::new(ServerTranscript { program: PROGRAM, at_terminal }),
         Format::Json => Box::new(Json { program: PROGRAM }),
     };
-    let (out, out_file, err) = stdio::outputs(terminal.as_ref()).map_err(ServerError::Stdio)?;
-    server = server.console(Outputs { renderer, out, out_file, err });
+    let outputs = stdio::outputs(renderer, terminal.as_ref()).map_err(ServerError::Stdio)?;
+    server = server.console(outputs);
     let stop = signals::stop_signals(terminal.as_ref()).map_err(ServerError::Stdio)?;
     server = match &mut terminal {
         Some(terminal) => server.operator_until_eof(terminal.start().map_err(ServerError::Stdio)?),

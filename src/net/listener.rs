@@ -41,7 +41,7 @@ const RETRY: Duration = Duration::from_millis(200);
 /// # Errors
 ///
 /// The system's own, as for an address that is taken or not there.
-pub fn bind(
+pub(crate) fn bind(
     address: SocketAddr,
     max_sessions: usize,
     timeouts: &Timeouts,
@@ -69,7 +69,7 @@ pub fn bind(
 
 /// Accepts connections for ever and gives each to `serve`, with a permit to be held until the
 /// peer is admitted or gone. Says through `report` what the operator should know.
-pub async fn accept(
+pub(crate) async fn accept(
     listener: TcpListener,
     mut serve: impl FnMut(TcpStream, SocketAddr, OwnedSemaphorePermit),
     report: impl Fn(String),

@@ -1,3 +1,3 @@
 //! How peers come in.
 
-pub mod listener;
+pub(crate) mod listener;

@@ -4,3 +4,5 @@ pub mod args;
 pub mod descriptors;
 pub mod signals;
 pub mod stdio;
+
+pub use crate::terminal::Terminal;

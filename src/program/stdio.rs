@@ -20,7 +20,7 @@ use tokio::{
     net::unix::pipe,
 };
 
-use crate::{blocking, terminal::Terminal, wire::lines::BATCH};
+use crate::{Outputs, blocking, events::Render, terminal::Terminal, wire::lines::BATCH};
 
 /// The size of the pipe at stdout, in bytes: as much as anybody may ask for (pipe(7)).
 const PIPE: usize = 1024 * 1024;
@@ -112,25 +112,26 @@ fn again(error: &io::Error) -> io::Error {
     error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
 }
 
-/// Where a program's words go.
-pub type Output = Box<dyn Write + Send>;
-
-/// stdout and stderr, without a buffer: every write goes straight there. Between them stdout as a
-/// file; at a terminal none, for there what is written goes above the prompt.
+/// Outputs that render with `renderer`, and write to stdout and stderr without a buffer. At a terminal
+/// they write above the prompt.
 ///
 /// # Errors
 ///
-/// The system's own, as when descriptors are short.
-pub fn outputs(terminal: Option<&Terminal>) -> io::Result<(Output, Option<File>, Output)> {
+/// The system's, if it runs out of descriptors.
+pub fn outputs<E: 'static>(
+    renderer: Box<dyn Render<E>>,
+    terminal: Option<&Terminal>,
+) -> io::Result<Outputs<E>> {
     if let Some(terminal) = terminal {
-        return Ok((Box::new(terminal.printer()), None, terminal.err_printer()));
+        return Ok(Outputs::new(renderer, terminal.printer(), terminal.err_printer()));
     }
     let out = File::from(io::stdout().as_fd().try_clone_to_owned()?);
-    // In the usual 64 KiB a pipe's two ends would take turns sleeping. It stays as it is where it is
-    // no pipe, or where the user has many already (pipe(7)).
+    // With the usual 64 KiB, the two ends of a pipe would take turns sleeping. This fails if stdout is
+    // not a pipe, or if the user has many already (pipe(7)); then it stays as it is.
     let _ = fcntl_setpipe_size(&out, PIPE);
     let err = File::from(io::stderr().as_fd().try_clone_to_owned()?);
-    Ok((Box::new(Straight(out.try_clone()?)), Some(out), Box::new(Straight(err))))
+    let unbuffered = Straight(out.try_clone()?);
+    Ok(Outputs::new(renderer, unbuffered, Straight(err)).nonblocking(Some(out)))
 }
 
 /// Takes all of what is written, however long that takes.

@@ -6,12 +6,7 @@ use std::{
     time::Duration,
 };
 
-use linehub::{
-    actors::console::Outputs,
-    config::Config,
-    events::transcript::ServerTranscript,
-    server::{Server, ServerError},
-};
+use linehub::{Config, Outputs, Server, ServerError, events::ServerTranscript};
 use tokio::{io::AsyncReadExt, net::TcpStream, time::timeout};
 
 use crate::support::PATIENCE;
@@ -38,12 +33,8 @@ async fn a_console_that_panics_ends_the_server_with_an_error() {
     config.server.port = 0;
     config.timeouts.drain = Duration::from_millis(500);
     let transcript = ServerTranscript { program: "test", at_terminal: false };
-    let server = Server::bind(config).unwrap().console(Outputs {
-        renderer: Box::new(transcript),
-        out: Box::new(Panics),
-        out_file: None,
-        err: Box::new(io::sink()),
-    });
+    let server =
+        Server::bind(config).unwrap().console(Outputs::new(transcript, Panics, io::sink()));
     let address = server.local_addr();
     let serving = actix::spawn(server.run(std::future::pending()));
     let mut peer = TcpStream::connect(address).await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::{fs, future::ready};
 
-use linehub::{config::Config, server::Server};
+use linehub::{Config, Server};
 
 /// Event loops of their own that there are in this process, in which other tests run, too.
 fn event_loops() -> usize {

@@ -6,9 +6,7 @@ use std::{
     time::Duration,
 };
 
-use linehub::{
-    actors::console::Outputs, config::Config, events::transcript::ServerTranscript, server::Server,
-};
+use linehub::{Config, Outputs, Server, events::ServerTranscript};
 use tokio::{
     io::AsyncWriteExt,
     net::TcpStream,
@@ -49,12 +47,11 @@ async fn a_stuck_stdout_holds_stopping_up_for_drain_and_no_longer() {
     config.timeouts.drain = drain;
     let (stuck, is_stuck) = oneshot::channel();
     let (_until_the_end, end) = mpsc::channel();
-    let server = Server::bind(config).unwrap().console(Outputs {
-        renderer: Box::new(ServerTranscript { program: "test", at_terminal: false }),
-        out: Box::new(Sticks { stuck: Some(stuck), end }),
-        out_file: None,
-        err: Box::new(io::sink()),
-    });
+    let server = Server::bind(config).unwrap().console(Outputs::new(
+        ServerTranscript { program: "test", at_terminal: false },
+        Sticks { stuck: Some(stuck), end },
+        io::sink(),
+    ));
     let address = server.local_addr();
     let (stop, stopped) = oneshot::channel();
     let serving = actix::spawn(server.run(async { stopped.await.unwrap() }));

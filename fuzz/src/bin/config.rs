@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use fastrand::Rng;
-use linehub::config::Config;
+use linehub::Config;
 use linehub_fuzz::{Finding, run};
 
 const PIECES: &[&[u8]] = &[

@@ -4,7 +4,11 @@
 use std::process::ExitCode;
 
 use fastrand::Rng;
-use linehub::{events::{Event, transcript::{ClientTranscript, Page, Renderer, ServerTranscript, escape}}, wire::lines::Lines};
+use linehub::{
+    ClientEvent, Lines, ServerEvent,
+    events::{ClientTranscript, Page, Render, ServerTranscript},
+    internals::escape,
+};
 use linehub_fuzz::{Finding, NASTY, run};
 
 fn main() -> ExitCode {
@@ -53,13 +57,13 @@ fn check(input: &[u8], _: &mut Rng) -> Finding {
     let peer = "127.0.0.1:13442".parse().map_err(|_| "no address")?;
     let mut page = Page::default();
     let mut transcript = ServerTranscript { program: "hub-server", at_terminal: false };
-    transcript.render(&Event::Message { peer, lines: lines.clone() }.into(), &mut page);
+    transcript.render(&ServerEvent::Message { peer, lines: lines.clone() }.into(), &mut page);
     let prefix = "> [127.0.0.1:13442] Client message = ";
     shows(&page, prefix, &text)?;
 
     let mut page = Page::default();
     let mut transcript = ClientTranscript::new("hub-client", true);
-    transcript.render(&Event::Response { lines }.into(), &mut page);
+    transcript.render(&ClientEvent::Response { lines }.into(), &mut page);
     shows(&page, "> Server response : ", &text)
 }
 

@@ -11,7 +11,10 @@ use std::{
 
 use bytes::BytesMut;
 use fastrand::Rng;
-use linehub::wire::{line_reader::{Buffers, LineReader}, lines::{Decoded, LineDecoder}};
+use linehub::internals::{
+    line_reader::{Buffers, LineReader},
+    lines::{Decoded, LineDecoder},
+};
 use linehub_fuzz::{Finding, NASTY, run};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::codec::Decoder;

@@ -4,7 +4,10 @@
 use std::process::ExitCode;
 
 use fastrand::Rng;
-use linehub::wire::{lines::Lines, reverse::{reverse, reverse_lines}};
+use linehub::internals::{
+    lines::Lines,
+    reverse::{reverse, reverse_lines},
+};
 use linehub_fuzz::{Finding, NASTY, run};
 use unicode_segmentation::UnicodeSegmentation;
 

@@ -1,4 +1,4 @@
-//! The Console over a pipe, with a stdout that shows what came by the Writer.
+//! The Console over a pipe, with a stdout that counts what the Writer writes.
 
 use std::{
     fs::File,
@@ -13,22 +13,22 @@ use super::*;
 use crate::{
     actors::stubs::{settle, soon},
     blocking,
-    events::transcript::ServerTranscript,
+    events::{ServerEvent, ServerTranscript},
     wire::lines::Lines,
 };
 
 /// Bytes that a pipe holds in these tests.
 const PIPE: usize = 4096;
 
-/// What the Writer writes to: the pipe, after having told how many bytes.
-struct Told {
+/// The stdout of the Writer. It announces the length of each write.
+struct Announced {
     pipe: File,
-    tell: mpsc::UnboundedSender<usize>,
+    lengths: mpsc::UnboundedSender<usize>,
 }
 
-impl Write for Told {
+impl Write for Announced {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.tell.send(bytes.len()).map_err(io::Error::other)?;
+        self.lengths.send(bytes.len()).map_err(io::Error::other)?;
         self.pipe.write(bytes)
     }
 
@@ -38,8 +38,8 @@ impl Write for Told {
 }
 
 struct Scene {
-    console: Addr<Console>,
-    /// How many bytes the Writer is about to write.
+    console: Addr<Console<ServerEvent>>,
+    /// The lengths of the Writer's writes.
     by_writer: mpsc::UnboundedReceiver<usize>,
     stdout: PipeReader,
 }
@@ -48,18 +48,16 @@ fn scene(at_once: bool) -> Scene {
     let (stdout, pipe) = io::pipe().unwrap();
     let pipe = File::from(OwnedFd::from(pipe));
     fcntl_setpipe_size(&pipe, PIPE).unwrap();
-    let (tell, by_writer) = mpsc::unbounded_channel();
-    let outputs = Outputs {
-        renderer: Box::new(ServerTranscript { program: "test", at_terminal: false }),
-        out_file: at_once.then(|| pipe.try_clone().unwrap()),
-        out: Box::new(Told { pipe, tell }),
-        err: Box::new(io::sink()),
-    };
+    let (lengths, by_writer) = mpsc::unbounded_channel();
+    let file = at_once.then(|| pipe.try_clone().unwrap());
+    let transcript = ServerTranscript { program: "test", at_terminal: false };
+    let outputs =
+        Outputs::new(transcript, Announced { pipe, lengths }, io::sink()).nonblocking(file);
     Scene { console: Console::start(outputs).unwrap(), by_writer, stdout }
 }
 
-/// Whether a pipe can be asked what it takes without waiting (since Linux 6.4).
-fn pipes_can_tell() -> bool {
+/// Whether pipes support writing without blocking (since Linux 6.4).
+fn pipes_support_nowait() -> bool {
     let (_reader, pipe) = io::pipe().unwrap();
     let can = blocking::write_at_once(&pipe, b"?").is_ok();
     if !can {
@@ -68,8 +66,8 @@ fn pipes_can_tell() -> bool {
     can
 }
 
-fn broadcast(text: &str) -> Print {
-    Print(vec![Event::Broadcast { lines: Lines::one(text), sessions: 1 }.into()])
+fn broadcast(text: &str) -> Print<ServerEvent> {
+    Print(vec![ServerEvent::Broadcast { lines: Lines::one(text), sessions: 1 }.into()])
 }
 
 fn printed(text: &str) -> String {
@@ -84,7 +82,7 @@ fn read(stdout: &mut PipeReader, len: usize) -> String {
 
 #[actix::test]
 async fn a_short_line_is_printed_without_waking_the_writer() {
-    if !pipes_can_tell() {
+    if !pipes_support_nowait() {
         return;
     }
     let mut scene = scene(true);
@@ -95,7 +93,7 @@ async fn a_short_line_is_printed_without_waking_the_writer() {
 }
 
 #[actix::test]
-async fn where_stdout_cannot_tell_or_much_is_to_be_printed_the_writer_does_it() {
+async fn the_writer_prints_long_output_and_what_cannot_be_written_without_blocking() {
     for (at_once, text) in [(false, "hello".to_owned()), (true, "x".repeat(SHORT + 1))] {
         let mut scene = scene(at_once);
         let printing = actix::spawn(scene.console.send(broadcast(&text)));
@@ -107,14 +105,14 @@ async fn where_stdout_cannot_tell_or_much_is_to_be_printed_the_writer_does_it() 
 }
 
 #[actix::test]
-async fn what_a_full_stdout_does_not_take_the_writer_waits_with_and_nothing_is_said_twice() {
+async fn the_writer_finishes_what_a_full_stdout_did_not_accept() {
     let mut scene = scene(true);
-    let texts: Vec<_> = (0..300).map(|n| n.to_string()).collect();
+    let texts: Vec<_> = (0..100).map(|n| n.to_string()).collect();
     let first = actix::spawn(scene.console.send(broadcast(&texts.join("\n"))));
     let second = actix::spawn(scene.console.send(broadcast("behind it")));
     let expected: String = texts.iter().map(|text| printed(text)).collect();
-    let taken_at_once = if pipes_can_tell() { PIPE } else { 0 };
-    assert_eq!(soon(scene.by_writer.recv()).await, Some(expected.len() - taken_at_once));
+    let accepted_at_once = if pipes_support_nowait() { PIPE } else { 0 };
+    assert_eq!(soon(scene.by_writer.recv()).await, Some(expected.len() - accepted_at_once));
     settle().await;
     assert!(!first.is_finished());
     let expected = expected + &printed("behind it");
@@ -124,7 +122,7 @@ async fn what_a_full_stdout_does_not_take_the_writer_waits_with_and_nothing_is_s
 }
 
 #[actix::test]
-async fn a_stdout_that_is_closed_is_told_to_everybody_from_then_on() {
+async fn every_print_fails_after_stdout_is_closed() {
     for text in ["hello", &"x".repeat(SHORT + 1)] {
         let scene = scene(true);
         drop(scene.stdout);
@@ -132,4 +130,16 @@ async fn a_stdout_that_is_closed_is_told_to_everybody_from_then_on() {
             assert_eq!(soon(scene.console.send(print)).await, Ok(Err(ConsoleGone)));
         }
     }
+}
+
+#[actix::test]
+async fn short_is_measured_by_the_output_and_not_by_the_input() {
+    let mut scene = scene(true);
+    // As input this is one kilobyte. As output it is fifty.
+    let empty_lines = "\n".repeat(1023);
+    let expected = printed("").repeat(1024);
+    let printing = actix::spawn(scene.console.send(broadcast(&empty_lines)));
+    assert_eq!(soon(scene.by_writer.recv()).await, Some(expected.len()));
+    assert_eq!(read(&mut scene.stdout, expected.len()), expected);
+    assert_eq!(soon(printing).await.unwrap(), Ok(Ok(())));
 }

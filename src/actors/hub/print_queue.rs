@@ -1,34 +1,34 @@
-//! What has happened and the Console has not been told: collected while it is busy, so that batches
-//! grow by themselves under load and nothing is held back in order to batch.
+//! The queue of events for the Console. Events collect here while the Console is busy, so that batches
+//! grow by themselves under load, and nothing is held back in order to batch.
 
 use tokio::sync::oneshot;
 
 use crate::{
     actors::messages::{ConsoleGone, Print},
-    events::{Event, Stamped},
+    events::{ServerEvent, Stamped},
 };
 
-/// [`Print`]s at once on their way to the Console: one being written, one ready behind it.
+/// [`Print`]s that may be under way to the Console: one being written, and the next one ready.
 const PRINTS: usize = 2;
 
-/// How many bytes of lines make a [`Print`] large enough to go at once.
+/// The number of bytes of clients' lines at which a [`Print`] is sent without waiting for more.
 ///
-/// If it waited for more, busy sessions would hand over all they may and then wait for the
-/// Console, and the Console for them: two threads would do the work of one.
+/// Otherwise busy sessions would hand over all they may and then wait for the Console, and the
+/// Console for them: two threads would do the work of one.
 pub(super) const LARGE: usize = 128 * 1024;
 
-/// Whether the Console has taken something: a future of the answer.
-pub(super) type Taken = oneshot::Receiver<Result<(), ConsoleGone>>;
+/// Resolves to the Console's acknowledgement of a [`Print`].
+pub(super) type Ack = oneshot::Receiver<Result<(), ConsoleGone>>;
 
-/// Those who want to know when the Console has taken a [`Print`].
+/// The acknowledgements that depend on one [`Print`].
 #[derive(Debug, Default)]
-pub(super) struct Takers(Vec<oneshot::Sender<Result<(), ConsoleGone>>>);
+pub(super) struct Acks(Vec<oneshot::Sender<Result<(), ConsoleGone>>>);
 
-impl Takers {
-    pub(super) fn tell(self, taken: Result<(), ConsoleGone>) {
-        for taker in self.0 {
-            // Who no longer waits does not need to know.
-            let _ = taker.send(taken);
+impl Acks {
+    pub(super) fn resolve(self, result: Result<(), ConsoleGone>) {
+        for ack in self.0 {
+            // Nobody may be waiting for it any more.
+            let _ = ack.send(result);
         }
     }
 }
@@ -36,57 +36,57 @@ impl Takers {
 /// See the [module's documentation](self).
 #[derive(Debug, Default)]
 pub(super) struct PrintQueue {
-    events: Vec<Stamped>,
-    /// How many bytes of clients' lines are in `events`.
+    events: Vec<Stamped<ServerEvent>>,
+    /// The number of bytes of clients' lines in `events`.
     bytes: usize,
-    takers: Takers,
-    /// How many [`Print`]s are on their way.
-    printing: usize,
+    acks: Acks,
+    /// The number of [`Print`]s under way.
+    unacked: usize,
 }
 
 impl PrintQueue {
-    /// Events that wait.
+    /// The number of events in the queue.
     pub(super) fn len(&self) -> usize {
         self.events.len()
     }
 
-    /// Whether so much waits that it should go before there is more.
+    /// Whether the queue holds so much that it should be sent before more is added.
     pub(super) fn is_large(&self) -> bool {
         self.bytes >= LARGE
     }
 
     /// Whether the Console may be sent another [`Print`].
     pub(super) fn may_print(&self) -> bool {
-        self.printing < PRINTS
+        self.unacked < PRINTS
     }
 
-    pub(super) fn push(&mut self, event: Event) {
-        if let Event::Message { lines, .. } = &event {
+    pub(super) fn push(&mut self, event: ServerEvent) {
+        if let ServerEvent::Message { lines, .. } = &event {
             self.bytes += lines.len();
         }
         self.events.push(event.into());
     }
 
-    /// Tells when all that has been pushed so far has been taken.
-    pub(super) fn taken(&mut self) -> Taken {
-        let (taker, taken) = oneshot::channel();
-        self.takers.0.push(taker);
-        taken
+    /// Resolves when everything pushed so far has been acknowledged.
+    pub(super) fn ack(&mut self) -> Ack {
+        let (sender, ack) = oneshot::channel();
+        self.acks.0.push(sender);
+        ack
     }
 
-    /// All that waits, and who waits for it; none if there is nothing or the Console has enough to
-    /// do. It is on its way until [`Self::printed`].
-    pub(super) fn next(&mut self) -> Option<(Print, Takers)> {
-        if !self.may_print() || self.events.is_empty() && self.takers.0.is_empty() {
+    /// Everything in the queue, and the acknowledgements that depend on it. None if the queue is
+    /// empty or the Console has enough to do. It is under way until [`Self::acknowledged`].
+    pub(super) fn next(&mut self) -> Option<(Print<ServerEvent>, Acks)> {
+        if !self.may_print() || self.events.is_empty() && self.acks.0.is_empty() {
             return None;
         }
-        self.printing += 1;
+        self.unacked += 1;
         self.bytes = 0;
-        Some((Print(std::mem::take(&mut self.events)), std::mem::take(&mut self.takers)))
+        Some((Print(std::mem::take(&mut self.events)), std::mem::take(&mut self.acks)))
     }
 
-    /// The Console has answered for one [`Print`].
-    pub(super) fn printed(&mut self) {
-        self.printing -= 1;
+    /// The Console has acknowledged one [`Print`].
+    pub(super) fn acknowledged(&mut self) {
+        self.unacked -= 1;
     }
 }

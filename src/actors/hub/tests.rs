@@ -13,16 +13,16 @@ use crate::{
     wire::{line_reader::Buffers, lines::Lines},
 };
 
-/// A Hub with a Console that the test plays.
+/// A Hub whose Console is played by the test.
 struct Stage {
     hub: Addr<Hub>,
-    console: Inbox<Print>,
-    gone: oneshot::Receiver<()>,
+    console: Inbox<Print<ServerEvent>>,
+    gone: CancellationToken,
 }
 
 fn stage(max_sessions: usize) -> Stage {
     let (print, console) = stub();
-    let (hub, gone) = Hub::new(max_sessions, print);
+    let (hub, gone) = Hub::new(max_sessions, print, Vec::new());
     Stage { hub: hub.start(), console, gone }
 }
 
@@ -36,8 +36,15 @@ impl Stage {
         (answer, StubSession { delivered, closed })
     }
 
-    /// What the Console is asked to print until this event, answered as it comes.
-    async fn printed_until(&mut self, last: Event) -> Vec<Event> {
+    /// Registers a session, and has the Console print that.
+    async fn registered(&mut self, port: u16) -> (SessionId, StubSession) {
+        let (admission, session) = self.register(port).await;
+        self.console.answer(Ok(())).await;
+        (admission.unwrap().id, session)
+    }
+
+    /// The events that the Console gets up to this one. It acknowledges each.
+    async fn printed_until(&mut self, last: ServerEvent) -> Vec<ServerEvent> {
         let mut printed = Vec::new();
         while printed.last() != Some(&last) {
             let print = self.console.answer(Ok(())).await;
@@ -52,8 +59,8 @@ struct StubSession {
     closed: Inbox<Close>,
 }
 
-fn connected(port: u16, sessions: usize) -> Event {
-    Event::Connected { peer: peer(port), sessions }
+fn connected(port: u16, sessions: usize) -> ServerEvent {
+    ServerEvent::Connected { peer: peer(port), sessions }
 }
 
 #[actix::test]
@@ -65,26 +72,26 @@ async fn admits_up_to_the_limit_and_refuses_the_next_with_a_reason() {
     assert_eq!(second, Ok(Admission { id: SessionId(1), sessions: 2, max_sessions: 2 }));
     let (third, _three) = stage.register(3).await;
     assert_eq!(third, Err(Refused::Full));
-    let rejected = Event::Rejected { peer: peer(3) };
+    let rejected = ServerEvent::Rejected { peer: peer(3) };
     let printed = stage.printed_until(rejected.clone()).await;
     assert_eq!(printed, [connected(1, 1), connected(2, 2), rejected]);
 }
 
 #[actix::test]
-async fn a_place_given_back_can_be_taken_again() {
+async fn a_slot_that_is_given_back_can_be_used_again() {
     let mut stage = stage(1);
     let (first, _one) = stage.register(1).await;
     let id = first.unwrap().id;
     soon(stage.hub.send(Deregister { id, reason: CloseReason::Left })).await.unwrap();
     let (second, _two) = stage.register(2).await;
     assert_eq!(second, Ok(Admission { id: SessionId(1), sessions: 1, max_sessions: 1 }));
-    let left = Event::Disconnected { peer: peer(1), reason: CloseReason::Left, sessions: 0 };
+    let left = ServerEvent::Disconnected { peer: peer(1), reason: CloseReason::Left, sessions: 0 };
     let printed = stage.printed_until(connected(2, 1)).await;
     assert_eq!(printed, [connected(1, 1), left, connected(2, 1)]);
 }
 
 #[actix::test]
-async fn giving_a_place_back_twice_frees_it_once() {
+async fn giving_a_slot_back_twice_frees_one_slot() {
     let stage = stage(2);
     let (first, _one) = stage.register(1).await;
     let (_, _two) = stage.register(2).await;
@@ -99,36 +106,36 @@ async fn giving_a_place_back_twice_frees_it_once() {
 }
 
 #[actix::test]
-async fn relays_to_every_session_and_answers_when_all_have_taken_it() {
+async fn a_broadcast_is_answered_when_every_session_has_accepted_it() {
     let mut stage = stage(3);
     let (_, mut one) = stage.register(1).await;
     let (_, mut two) = stage.register(2).await;
     let lines = Lines::one("I have 2 clients");
     let mut relayed = Box::pin(stage.hub.send(Broadcast(lines.clone())));
-    let event = Event::Broadcast { lines: lines.clone(), sessions: 2 };
+    let event = ServerEvent::Broadcast { lines: lines.clone(), sessions: 2 };
     let waiting = async {
         assert_eq!(one.delivered.next().await.0.lines, lines);
         stage.printed_until(event).await;
-        let (Deliver { lines: delivered, receipt }, _) = two.delivered.next().await;
+        let (Deliver { lines: delivered, _receipt: receipt }, _) = two.delivered.next().await;
         assert_eq!(delivered, lines);
         receipt
     };
     let receipt = tokio::select! {
         receipt = waiting => receipt,
-        _ = &mut relayed => panic!("answered before the second session had taken it"),
+        _ = &mut relayed => panic!("answered before the second session had accepted it"),
     };
     tokio::select! {
         () = settle() => {}
-        _ = &mut relayed => panic!("answered before the second session had taken it"),
+        _ = &mut relayed => panic!("answered before the second session had accepted it"),
     }
     drop(receipt);
     assert_eq!(soon(relayed).await, Ok(Ok(())));
 }
 
 #[actix::test]
-async fn the_operator_is_a_few_lines_ahead_of_the_console_and_no_more() {
+async fn the_operator_is_at_most_a_few_broadcasts_ahead_of_the_console() {
     let stage = stage(1);
-    for _ in 0..ECHOES {
+    for _ in 0..MAX_UNACKED {
         let relayed = stage.hub.send(Broadcast(Lines::one("anybody there?")));
         assert_eq!(soon(relayed).await, Ok(Ok(())));
     }
@@ -143,7 +150,7 @@ async fn the_operator_is_a_few_lines_ahead_of_the_console_and_no_more() {
 }
 
 #[actix::test]
-async fn a_session_that_has_gone_is_not_waited_for() {
+async fn a_broadcast_does_not_wait_for_a_session_that_is_gone() {
     let mut stage = stage(2);
     let (first, mut one) = stage.register(1).await;
     let (_, two) = stage.register(2).await;
@@ -152,15 +159,16 @@ async fn a_session_that_has_gone_is_not_waited_for() {
     soon(stage.hub.send(Deregister { id, reason: CloseReason::Lost })).await.unwrap();
     let lines = Lines::one("who is there?");
     let relayed = stage.hub.send(Broadcast(lines.clone()));
-    assert_eq!(soon(relayed).await, Ok(Ok(())), "one that has died takes nothing, either");
-    stage.printed_until(Event::Broadcast { lines, sessions: 1 }).await;
+    assert_eq!(soon(relayed).await, Ok(Ok(())), "a dead session does not count");
+    stage.printed_until(ServerEvent::Broadcast { lines, sessions: 1 }).await;
     assert!(one.delivered.is_empty().await, "a deregistered session gets nothing");
 }
 
 #[actix::test]
-async fn what_was_received_is_answered_when_the_console_has_taken_it() {
+async fn received_lines_are_acknowledged_when_the_console_has_written_them() {
     let mut stage = stage(1);
-    let received = Received { peer: peer(1), input: Decoded::Lines(Lines::one("racecar")) };
+    let (id, _session) = stage.registered(1).await;
+    let received = Received { id, input: Input::Lines(Lines::one("racecar")) };
     let mut answer = Box::pin(stage.hub.send(received));
     let (print, printed) = tokio::select! {
         asked = stage.console.next() => asked,
@@ -176,7 +184,7 @@ async fn what_was_received_is_answered_when_the_console_has_taken_it() {
 }
 
 #[actix::test]
-async fn what_happens_while_the_console_is_busy_goes_to_it_in_one_message() {
+async fn events_during_a_busy_console_are_sent_in_one_message() {
     let mut stage = stage(100);
     let (_, first) = (stage.register(0).await, stage.console.next().await);
     let (_, second) = (stage.register(1).await, stage.console.next().await);
@@ -191,11 +199,12 @@ async fn what_happens_while_the_console_is_busy_goes_to_it_in_one_message() {
 }
 
 #[actix::test]
-async fn the_console_gets_a_large_share_while_the_rest_is_still_coming() {
+async fn a_large_batch_is_printed_without_waiting_for_more() {
     let mut stage = stage(1);
     let lines = Lines::one(&"x".repeat(print_queue::LARGE / 2));
-    let received = |port| Received { peer: peer(port), input: Decoded::Lines(lines.clone()) };
-    let _answers = [1, 2, 3].map(|port| stage.hub.send(received(port)));
+    let (id, _session) = stage.registered(1).await;
+    let received = || Received { id, input: Input::Lines(lines.clone()) };
+    let _answers = [(); 3].map(|()| stage.hub.send(received()));
     let (first, _unanswered) = stage.console.next().await;
     assert_eq!(first.0.len(), 2);
     let (second, _unanswered) = stage.console.next().await;
@@ -203,7 +212,7 @@ async fn the_console_gets_a_large_share_while_the_rest_is_still_coming() {
 }
 
 #[actix::test]
-async fn newcomers_wait_when_too_much_waits_for_the_console() {
+async fn registration_waits_when_too_many_events_are_pending() {
     let mut stage = stage(1);
     let (_, _keep) = stage.register(0).await;
     let mut waiting = Vec::new();
@@ -222,34 +231,35 @@ async fn newcomers_wait_when_too_much_waits_for_the_console() {
             break;
         }
     }
-    assert!((EVENTS..=EVENTS + 3).contains(&answered), "{answered} did not wait");
-    stage.printed_until(Event::Rejected { peer: peer(answered as u16 + 1) }).await;
+    assert!((MAX_PENDING..=MAX_PENDING + 3).contains(&answered), "{answered} did not wait");
+    stage.printed_until(ServerEvent::Rejected { peer: peer(answered as u16 + 1) }).await;
     let last = waiting.pop().unwrap();
     assert!(matches!(soon(last).await, Ok(Err(Refused::Full))));
 }
 
 #[actix::test]
-async fn the_server_is_told_when_the_console_has_failed() {
+async fn cancels_the_token_when_the_console_fails() {
     let mut stage = stage(1);
-    let received = Received { peer: peer(1), input: Decoded::Discarded(70_000) };
+    let (id, _session) = stage.registered(1).await;
+    let received = Received { id, input: Input::Overlong(70_000) };
     let answer = stage.hub.send(received);
     let (print, printed) = stage.console.next().await;
-    let discarded = Event::Discarded { peer: peer(1), bytes: 70_000 };
+    let discarded = ServerEvent::Discarded { peer: peer(1), bytes: 70_000 };
     assert_eq!(print.0.first().map(|stamped| &stamped.event), Some(&discarded));
     printed.send(Err(ConsoleGone)).unwrap();
     assert_eq!(soon(answer).await, Ok(Err(ConsoleGone)));
-    assert!(soon(stage.gone).await.is_err());
+    soon(stage.gone.cancelled()).await;
 }
 
 #[actix::test]
-async fn the_server_is_told_when_the_hub_is_no_more() {
+async fn cancels_the_token_when_the_hub_is_gone() {
     let Stage { hub, gone, .. } = stage(1);
     drop(hub);
-    assert!(soon(gone).await.is_err());
+    soon(gone.cancelled()).await;
 }
 
 #[actix::test]
-async fn drains_by_closing_every_session_and_says_stopped_last() {
+async fn drain_closes_every_session_and_emits_stopped_last() {
     let mut stage = stage(2);
     let (first, mut one) = stage.register(1).await;
     let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(5);
@@ -260,9 +270,10 @@ async fn drains_by_closing_every_session_and_says_stopped_last() {
     assert!(!drained.is_finished());
     let id = first.unwrap().id;
     soon(stage.hub.send(Deregister { id, reason: CloseReason::Shutdown })).await.unwrap();
-    let printed = stage.printed_until(Event::Stopped).await;
-    let gone = Event::Disconnected { peer: peer(1), reason: CloseReason::Shutdown, sessions: 0 };
-    assert_eq!(printed, [connected(1, 1), gone, Event::Stopped]);
+    let printed = stage.printed_until(ServerEvent::Stopped).await;
+    let gone =
+        ServerEvent::Disconnected { peer: peer(1), reason: CloseReason::Shutdown, sessions: 0 };
+    assert_eq!(printed, [connected(1, 1), gone, ServerEvent::Stopped]);
     assert_eq!(soon(drained).await.unwrap(), Ok::<_, MailboxError>(Ok(())));
 }
 
@@ -306,7 +317,7 @@ impl tokio::io::AsyncWrite for Panicking {
 impl Stream for Panicking {}
 
 #[actix::test]
-async fn a_session_that_panics_costs_one_client_and_gives_its_place_back() {
+async fn a_session_that_panics_costs_one_client_and_frees_its_slot() {
     let mut stage = stage(2);
     let (_, mut healthy) = stage.register(1).await;
     let setup = Setup {
@@ -315,16 +326,40 @@ async fn a_session_that_panics_costs_one_client_and_gives_its_place_back() {
         outbox: 1000,
         stall: std::time::Duration::from_secs(10),
         idle: None,
+        drain: std::time::Duration::from_secs(5),
         buffers: Buffers::new(2),
         lingering: std::sync::Arc::new(tokio::sync::Semaphore::new(1)),
     };
     let (ours, _theirs) = tokio::io::duplex(1000);
     Session::new(Panicking(ours), peer(2), std::sync::Arc::new(setup), None).start();
-    let lost = Event::Disconnected { peer: peer(2), reason: CloseReason::Lost, sessions: 1 };
+    let lost = ServerEvent::Disconnected { peer: peer(2), reason: CloseReason::Lost, sessions: 1 };
     let printed = stage.printed_until(lost.clone()).await;
     assert_eq!(printed, [connected(1, 1), connected(2, 2), lost]);
     let (again, _three) = stage.register(3).await;
     assert_eq!(again.map(|admission| admission.sessions), Ok(2));
     let _relayed = stage.hub.send(Broadcast(Lines::one("still there?")));
     assert_eq!(healthy.delivered.next().await.0.lines, Lines::one("still there?"));
+}
+
+#[actix::test]
+async fn observers_get_every_event_and_learn_how_many_they_missed() {
+    let (print, mut console) = stub();
+    let (observer, mut observed) = stub();
+    let (hub, _gone) = Hub::new(10, print, vec![observer]);
+    let mut stage = Stage { hub: hub.start(), console: stub().1, gone: CancellationToken::new() };
+    std::mem::swap(&mut stage.console, &mut console);
+    let (_, _one) = stage.registered(1).await;
+    let (first, answer) = observed.next().await;
+    let events = |observed: &Observed| -> Vec<_> {
+        observed.events.iter().map(|stamped| stamped.event.clone()).collect()
+    };
+    assert_eq!((first.missed, events(&first)), (0, vec![connected(1, 1)]));
+    // The Hub does not wait for an observer that is busy.
+    let (_, _two) = stage.registered(2).await;
+    let (_, _three) = stage.registered(3).await;
+    answer.send(()).unwrap();
+    settle().await;
+    let (_, _four) = stage.registered(4).await;
+    let (second, _) = observed.next().await;
+    assert_eq!((second.missed, events(&second)), (2, vec![connected(4, 4)]));
 }

@@ -5,7 +5,7 @@ mod ending;
 use actix::Addr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
-use super::{refusal::LINGER, *};
+use super::{linger::REFUSED, *};
 use crate::{
     actors::{
         messages::Receipt,
@@ -36,6 +36,7 @@ fn scene(edit: impl FnOnce(&mut Setup)) -> Scene {
         outbox: 300,
         stall: Duration::from_secs(10),
         idle: None,
+        drain: Duration::from_secs(5),
         buffers: Buffers::new(2),
         lingering: Arc::new(Semaphore::new(1)),
     };
@@ -92,14 +93,14 @@ fn deliver<S: Stream>(
 ) -> impl Future<Output = ()> + Unpin + use<S> {
     let (receipt, dropped) = Receipt::new();
     #[expect(clippy::disallowed_methods, reason = "as the Hub does it")]
-    session.do_send(Deliver { lines: Lines::one(text), receipt });
+    session.do_send(Deliver { lines: Lines::one(text), _receipt: receipt });
     Box::pin(async {
         dropped.await.expect_err("nothing is sent");
     })
 }
 
-fn lines(text: &str) -> Decoded {
-    Decoded::Lines(Lines::one(text))
+fn lines(text: &str) -> Input {
+    Input::Lines(Lines::one(text))
 }
 
 #[actix::test]
@@ -116,43 +117,43 @@ async fn registers_before_anything_else_and_greets_with_its_count() {
 }
 
 #[actix::test]
-async fn reverses_and_forwards_in_order_two_batches_ahead_of_the_console() {
-    // More buffers than that, so that it is not they that hold it back.
+async fn passes_lines_on_in_order_at_most_two_batches_ahead_of_the_console() {
+    // More buffers than that, so that the buffers are not the limit.
     let mut scene = open(|setup| setup.buffers = Buffers::new(8)).await;
     scene.write("one\ntwo\nth").await;
     let (received, first) = scene.received.next().await;
-    assert_eq!((received.peer, received.input), (peer(1), lines("eno\nowt")));
+    assert_eq!((received.id, received.input), (SessionId(7), lines("eno\nowt")));
     scene.write("ree\n").await;
     let (received, second) = scene.received.next().await;
     assert_eq!(received.input, lines("eerht"));
     scene.write("four\n").await;
-    assert!(scene.received.is_empty().await, "neither batch has been taken");
+    assert!(scene.received.is_empty().await, "neither batch is acknowledged");
     first.send(Ok(())).unwrap();
     assert_eq!(scene.received.answer(Ok(())).await.input, lines("ruof"));
     second.send(Ok(())).unwrap();
 }
 
 #[actix::test]
-async fn a_leaving_peers_place_is_kept_until_all_its_lines_have_been_taken() {
+async fn a_leaving_peer_keeps_its_slot_until_all_its_lines_are_acknowledged() {
     let mut scene = open(|_| ()).await;
     scene.write("last\n").await;
     scene.theirs.shutdown().await.unwrap();
-    let (_, taken) = scene.received.next().await;
+    let (_, ack) = scene.received.next().await;
     assert!(scene.deregister.is_empty().await);
-    taken.send(Ok(())).unwrap();
+    ack.send(Ok(())).unwrap();
     assert_eq!(scene.deregister.answer(()).await.reason, CloseReason::Left);
 }
 
 #[actix::test]
-async fn reports_a_line_that_is_too_long_and_goes_on() {
+async fn reports_a_line_that_is_too_long_and_continues() {
     let mut scene = open(|_| ()).await;
     scene.write(&format!("{}\nok\n", "x".repeat(41))).await;
-    assert_eq!(scene.received.answer(Ok(())).await.input, Decoded::Discarded(41));
+    assert_eq!(scene.received.answer(Ok(())).await.input, Input::Overlong(41));
     assert_eq!(scene.received.answer(Ok(())).await.input, lines("ko"));
 }
 
 #[actix::test]
-async fn a_half_close_takes_the_last_line_gives_the_place_back_and_then_closes() {
+async fn after_a_half_close_the_slot_is_free_before_the_connection_closes() {
     let mut scene = open(|_| ()).await;
     scene.write("last").await;
     scene.theirs.shutdown().await.unwrap();
@@ -160,13 +161,13 @@ async fn a_half_close_takes_the_last_line_gives_the_place_back_and_then_closes()
     let (deregister, answer) = scene.deregister.next().await;
     assert_eq!((deregister.id, deregister.reason), (SessionId(7), CloseReason::Left));
     let mut close = Box::pin(scene.theirs.read_u8());
-    assert!(Scene::waits(&mut close).await, "it closed before the place was free");
+    assert!(Scene::waits(&mut close).await, "it closed before the slot was free");
     answer.send(()).unwrap();
     assert!(soon(close).await.is_err());
 }
 
 #[actix::test]
-async fn a_peer_that_leaves_gets_what_was_waiting_for_it() {
+async fn a_peer_that_leaves_gets_what_is_queued_for_it() {
     let mut scene = open(|_| ()).await;
     let long = "x".repeat(PIPE + 10);
     soon(scene.deliver(&long)).await;
@@ -179,7 +180,7 @@ async fn a_peer_that_leaves_gets_what_was_waiting_for_it() {
 }
 
 #[actix::test]
-async fn a_refusal_is_written_whole_though_the_peer_has_sent_data_already() {
+async fn a_peer_that_has_already_sent_data_gets_the_whole_refusal() {
     let mut scene = scene(|_| ());
     scene.write("I am\nso eager").await;
     scene.register.answer(Err(Refused::Full)).await;
@@ -189,7 +190,7 @@ async fn a_refusal_is_written_whole_though_the_peer_has_sent_data_already() {
 }
 
 #[actix::test]
-async fn a_refused_peer_may_linger_for_a_moment_and_no_longer() {
+async fn a_refused_peer_lingers_for_a_bounded_time() {
     tokio::time::pause();
     let mut scene = scene(|_| ());
     scene.register.answer(Err(Refused::Full)).await;
@@ -204,7 +205,7 @@ async fn a_refused_peer_may_linger_for_a_moment_and_no_longer() {
 }
 
 #[actix::test]
-async fn refused_peers_linger_in_limited_number() {
+async fn a_limited_number_of_refused_peers_linger() {
     let mut scene = scene(|setup| setup.lingering = Arc::new(Semaphore::new(0)));
     scene.register.answer(Err(Refused::Full)).await;
     assert_eq!(scene.read_to_end().await, "421 Server rejected due to too many clients\n");
@@ -213,11 +214,11 @@ async fn refused_peers_linger_in_limited_number() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(LINGER / 2, gone).await.expect("it does not linger");
+    tokio::time::timeout(REFUSED / 2, gone).await.expect("it does not linger");
 }
 
 #[actix::test]
-async fn a_delivery_without_room_is_answered_when_there_is_room() {
+async fn a_delivery_without_room_is_accepted_when_there_is_room() {
     let mut scene = open(|_| ()).await;
     let text = "x".repeat(120);
     soon(scene.deliver(&text)).await;

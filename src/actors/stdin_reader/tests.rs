@@ -10,7 +10,7 @@ struct Scene {
     input: DuplexStream,
     broadcast: Inbox<Broadcast>,
     report: Inbox<Report>,
-    ended: oneshot::Receiver<()>,
+    ended: CancellationToken,
 }
 
 fn scene() -> Scene {
@@ -22,7 +22,7 @@ fn scene() -> Scene {
 }
 
 #[actix::test]
-async fn lines_that_wait_together_are_relayed_together() {
+async fn lines_that_arrive_together_are_broadcast_together() {
     let mut scene = scene();
     scene.input.write_all(b"one\ntwo\nthr").await.unwrap();
     assert_eq!(scene.broadcast.answer(Ok(())).await.0, Lines::one("one\ntwo"));
@@ -31,13 +31,13 @@ async fn lines_that_wait_together_are_relayed_together() {
 }
 
 #[actix::test]
-async fn a_short_batch_does_not_keep_the_memory_that_was_read_into() {
+async fn a_short_batch_does_not_keep_its_read_buffer() {
     let mut scene = scene();
     scene.input.write_all(b"short\n").await.unwrap();
     let (Broadcast(lines), _unanswered) = scene.broadcast.next().await;
     let bytes = lines.as_bytes().clone();
     drop(lines);
-    let own = bytes.try_into_mut().expect("nobody else has a part of it");
+    let own = bytes.try_into_mut().expect("nobody else holds the buffer");
     assert!(own.capacity() < 64, "{} bytes", own.capacity());
 }
 
@@ -55,65 +55,68 @@ async fn a_batch_is_no_larger_than_an_outbox() {
 }
 
 #[actix::test]
-async fn the_last_line_needs_no_lf_and_then_it_ends() {
+async fn the_last_line_needs_no_lf_and_ends_the_reader() {
     let mut scene = scene();
     scene.input.write_all(b"one\nlast").await.unwrap();
     drop(scene.input);
     assert_eq!(scene.broadcast.answer(Ok(())).await.0, Lines::one("one"));
     assert_eq!(scene.broadcast.answer(Ok(())).await.0, Lines::one("last"));
-    assert!(soon(scene.ended).await.is_err());
+    soon(scene.ended.cancelled()).await;
 }
 
 #[actix::test]
-async fn waits_until_everybody_has_taken_a_batch_before_the_next() {
+async fn sends_a_batch_when_the_previous_one_is_acknowledged() {
     let mut scene = scene();
     scene.input.write_all(b"one\n").await.unwrap();
-    let (_, taken) = scene.broadcast.next().await;
+    let (_, ack) = scene.broadcast.next().await;
     scene.input.write_all(b"two\n").await.unwrap();
     settle().await;
     scene.input.write_all(b"three\n").await.unwrap();
     assert!(scene.broadcast.is_empty().await);
-    taken.send(Ok(())).unwrap();
+    ack.send(Ok(())).unwrap();
     assert_eq!(scene.broadcast.answer(Ok(())).await.0, Lines::one("two"));
 }
 
 #[actix::test]
-async fn a_line_that_is_too_long_is_reported_and_not_relayed() {
+async fn a_line_that_is_too_long_is_reported_and_not_broadcast() {
     let mut scene = scene();
     let text = format!("{}\nok\n", "x".repeat(21));
     scene.input.write_all(text.as_bytes()).await.unwrap();
-    let (Report(sentence), said) = scene.report.next().await;
+    let (Report(sentence), ack) = scene.report.next().await;
     assert!(sentence.starts_with("a line of 21 bytes was not sent"), "{sentence}");
-    assert!(scene.broadcast.is_empty().await, "reports are waited for, or they would pile up");
-    said.send(Ok(())).unwrap();
+    assert!(
+        scene.broadcast.is_empty().await,
+        "a report must be acknowledged, or reports would pile up"
+    );
+    ack.send(Ok(())).unwrap();
     assert_eq!(scene.broadcast.answer(Ok(())).await.0, Lines::one("ok"));
 }
 
 #[actix::test]
-async fn told_to_finish_it_relays_what_it_has_read_and_reads_no_more() {
+async fn finish_broadcasts_all_read_lines_and_reads_no_more() {
     let mut scene = scene();
     scene.input.write_all(b"one\n").await.unwrap();
-    let (_, taken) = scene.broadcast.next().await;
+    let (_, ack) = scene.broadcast.next().await;
     scene.input.write_all(b"two\n").await.unwrap();
     settle().await;
     let finished = actix::spawn(scene.reader.send(Finish));
     settle().await;
     scene.input.write_all(b"three\n").await.unwrap();
-    taken.send(Ok(())).unwrap();
+    ack.send(Ok(())).unwrap();
     assert_eq!(scene.broadcast.answer(Ok(())).await.0, Lines::one("two"));
     soon(finished).await.unwrap().unwrap();
     assert!(scene.broadcast.is_empty().await);
 }
 
 #[actix::test]
-async fn told_to_finish_it_relays_all_of_what_it_has_read_at_once() {
+async fn finish_broadcasts_a_large_read_in_several_batches() {
     let mut scene = scene();
     let text = "0123456789\n".repeat(200);
     scene.input.write_all(text.as_bytes()).await.unwrap();
-    let (Broadcast(batch), taken) = scene.broadcast.next().await;
+    let (Broadcast(batch), ack) = scene.broadcast.next().await;
     let finished = actix::spawn(scene.reader.send(Finish));
     settle().await;
-    taken.send(Ok(())).unwrap();
+    ack.send(Ok(())).unwrap();
     let mut lines = batch.iter().count();
     while lines < 200 {
         lines += scene.broadcast.answer(Ok(())).await.0.iter().count();
@@ -121,7 +124,7 @@ async fn told_to_finish_it_relays_all_of_what_it_has_read_at_once() {
     soon(finished).await.unwrap().unwrap();
 }
 
-/// Input that fails behind its first line.
+/// Input that fails after its first line.
 struct Failing(&'static [u8]);
 
 impl AsyncRead for Failing {
@@ -138,7 +141,7 @@ impl AsyncRead for Failing {
 }
 
 #[actix::test]
-async fn input_that_fails_is_reported_and_half_a_line_of_it_is_no_line() {
+async fn failing_input_is_reported_and_its_unfinished_line_is_dropped() {
     let (broadcast, mut broadcasts) = stub();
     let (report, mut reports) = stub();
     let relay = RelayHandle { broadcast, report };
@@ -146,14 +149,14 @@ async fn input_that_fails_is_reported_and_half_a_line_of_it_is_no_line() {
     let _reader = reader.start();
     assert_eq!(broadcasts.answer(Ok(())).await.0, Lines::one("one"));
     assert_eq!(reports.answer(Ok(())).await.0, "cannot read stdin: Input/output error");
-    assert!(soon(ended).await.is_err());
+    soon(ended.cancelled()).await;
     assert!(broadcasts.is_empty().await);
 }
 
 #[actix::test]
-async fn ends_when_the_console_has_gone() {
+async fn ends_with_the_console() {
     let mut scene = scene();
     scene.input.write_all(b"one\n").await.unwrap();
     scene.broadcast.answer(Err(crate::actors::messages::ConsoleGone)).await;
-    assert!(soon(scene.ended).await.is_err());
+    soon(scene.ended.cancelled()).await;
 }

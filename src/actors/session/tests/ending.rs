@@ -1,4 +1,4 @@
-//! How a Session ends: whom it lets go, when, and how it stops with the server.
+//! How a Session ends: for which reasons, when, and how it stops with the server.
 
 use tokio::io::ReadBuf;
 
@@ -13,12 +13,12 @@ impl Scene {
     async fn stop(&self) -> Instant {
         let start = Instant::now();
         let deadline = start + DRAIN;
-        soon(self.session.send(Close { deadline, taking: true })).await.unwrap();
+        soon(self.session.send(Close { deadline, output_alive: true })).await.unwrap();
         start
     }
 }
 
-/// Since `start` this time has passed by tokio's paused clock, of which the timers have a resolution
+/// Asserts how much time has passed since `start` by tokio's paused clock. Its timers have a resolution
 /// of a millisecond.
 #[track_caller]
 fn assert_passed(start: Instant, time: Duration) {
@@ -27,7 +27,7 @@ fn assert_passed(start: Instant, time: Duration) {
 }
 
 #[actix::test]
-async fn a_peer_without_room_for_too_long_is_let_go_as_stalled() {
+async fn a_peer_without_room_for_too_long_is_closed_as_stalled() {
     tokio::time::pause();
     let mut scene = open(|_| ()).await;
     let text = "x".repeat(200);
@@ -37,14 +37,14 @@ async fn a_peer_without_room_for_too_long_is_let_go_as_stalled() {
     assert!(Scene::waits(&mut second).await);
     tokio::time::advance(Duration::from_secs(9)).await;
     scene.read(1).await;
-    // The Hub is not held up any longer.
+    // The Hub no longer waits for it.
     soon(second).await;
     assert_passed(start, Duration::from_secs(10));
     assert_eq!(scene.deregister.answer(()).await.reason, CloseReason::Stalled);
 }
 
 #[actix::test]
-async fn a_leaving_peer_that_does_not_read_is_let_go_as_stalled() {
+async fn a_leaving_peer_that_does_not_read_is_closed_as_stalled() {
     tokio::time::pause();
     let mut scene = open(|_| ()).await;
     soon(scene.deliver(&"x".repeat(200))).await;
@@ -55,7 +55,7 @@ async fn a_leaving_peer_that_does_not_read_is_let_go_as_stalled() {
 }
 
 #[actix::test]
-async fn a_silent_peer_is_let_go_if_silence_has_a_limit() {
+async fn a_silent_peer_is_closed_after_the_idle_limit() {
     tokio::time::pause();
     let mut scene = open(|setup| setup.idle = Some(Duration::from_secs(60))).await;
     tokio::time::advance(Duration::from_secs(50)).await;
@@ -67,27 +67,27 @@ async fn a_silent_peer_is_let_go_if_silence_has_a_limit() {
     settle().await;
     let start = Instant::now();
     tokio::time::advance(Duration::from_secs(50)).await;
-    assert!(scene.deregister.is_empty().await, "half a line is not silence");
+    assert!(scene.deregister.is_empty().await, "an unfinished line is not silence");
     assert_eq!(scene.deregister.answer(()).await.reason, CloseReason::Idle);
     assert_passed(start, Duration::from_millis(60_250));
     assert_eq!(scene.read_to_end().await, "");
 }
 
 #[actix::test]
-async fn a_silent_peer_in_the_middle_of_a_line_is_not_told_that_all_has_been_taken() {
+async fn a_silent_peer_within_a_line_gets_no_orderly_end() {
     tokio::time::pause();
     let mut scene = open(|setup| setup.idle = Some(Duration::from_secs(12))).await;
     scene.write("half a l").await;
     settle().await;
     tokio::time::advance(Duration::from_millis(12_100)).await;
-    let mut goodbye = Box::pin(scene.theirs.read_u8());
-    assert!(Scene::waits(&mut goodbye).await, "it said goodbye in order");
-    drop(goodbye);
+    let mut end = Box::pin(scene.theirs.read_u8());
+    assert!(Scene::waits(&mut end).await, "it closed in an orderly way");
+    drop(end);
     assert_eq!(scene.deregister.answer(()).await.reason, CloseReason::Idle);
 }
 
 #[actix::test]
-async fn what_was_on_its_way_when_a_silent_peer_was_let_go_is_taken() {
+async fn lines_in_transit_when_a_silent_peer_is_closed_are_printed() {
     tokio::time::pause();
     let mut scene = open(|setup| setup.idle = Some(Duration::from_secs(12))).await;
     assert_eq!(scene.read_to_end().await, "");
@@ -97,7 +97,7 @@ async fn what_was_on_its_way_when_a_silent_peer_was_let_go_is_taken() {
 }
 
 #[actix::test]
-async fn a_silent_peer_that_does_not_read_either_is_let_go_as_stalled() {
+async fn a_silent_peer_that_does_not_read_is_closed_as_stalled() {
     tokio::time::pause();
     let start = Instant::now();
     let mut scene = open(|setup| setup.idle = Some(Duration::from_secs(12))).await;
@@ -107,7 +107,7 @@ async fn a_silent_peer_that_does_not_read_either_is_let_go_as_stalled() {
 }
 
 #[actix::test]
-async fn waiting_for_others_to_be_read_is_not_silence() {
+async fn waiting_for_a_read_buffer_is_no_silence_of_the_peer() {
     tokio::time::pause();
     let no_buffer = |setup: &mut Setup| {
         setup.idle = Some(Duration::from_secs(60));
@@ -118,14 +118,17 @@ async fn waiting_for_others_to_be_read_is_not_silence() {
     tokio::time::advance(Duration::from_secs(200)).await;
     assert!(scene.deregister.is_empty().await);
     let start = scene.stop().await;
-    let mut goodbye = Box::pin(scene.theirs.read_u8());
-    assert!(Scene::waits(&mut goodbye).await, "it said goodbye though there is unread input");
+    let mut end = Box::pin(scene.theirs.read_u8());
+    assert!(
+        Scene::waits(&mut end).await,
+        "it closed in an orderly way though there is unread input"
+    );
     assert_eq!(scene.deregister.answer(()).await.reason, CloseReason::Shutdown);
     assert_passed(start, DRAIN);
 }
 
-/// A connection that turns out to be reset when something is written behind the greeting: reading
-/// gives what had come before, and then nothing, as a socket does of which the error was taken.
+/// A connection that turns out to be reset when something is written after the greeting. Reading gives
+/// what had arrived before, and then an end like any other, as from a socket whose error was reported.
 struct ResetConnection {
     input: &'static [u8],
     greeted: bool,
@@ -164,7 +167,7 @@ impl AsyncWrite for ResetConnection {
 impl Stream for ResetConnection {}
 
 #[actix::test]
-async fn half_a_line_of_a_reset_connection_is_not_a_line() {
+async fn an_unfinished_line_of_a_reset_connection_is_dropped() {
     let (register, mut registers) = stub();
     let (received, mut receives) = stub();
     let (deregister, mut deregisters) = stub();
@@ -174,6 +177,7 @@ async fn half_a_line_of_a_reset_connection_is_not_a_line() {
         outbox: 300,
         stall: Duration::from_secs(10),
         idle: None,
+        drain: DRAIN,
         // There is none until the connection is known to be reset.
         buffers: Buffers::new(1),
         lingering: Arc::new(Semaphore::new(1)),
@@ -181,7 +185,7 @@ async fn half_a_line_of_a_reset_connection_is_not_a_line() {
     let buffers = Arc::clone(&setup.buffers);
     let mut other = LineReader::new(LineDecoder::new(40), buffers);
     let read = other.next(&mut &b"in the way\n"[..]).await;
-    assert_eq!(read.unwrap(), Some(lines("in the way")));
+    assert_eq!(read.unwrap(), Some(Decoded::Lines(Lines::one("in the way"))));
     let stream = ResetConnection { input: b"whole\nha", greeted: false };
     let session = Session::new(stream, peer(1), Arc::new(setup), None).start();
     let admission = Admission { id: SessionId(7), sessions: 1, max_sessions: 4 };
@@ -194,7 +198,7 @@ async fn half_a_line_of_a_reset_connection_is_not_a_line() {
 }
 
 #[actix::test]
-async fn a_peer_that_breaks_off_is_lost_and_what_it_had_sent_is_taken() {
+async fn what_a_lost_peer_had_sent_is_printed() {
     let mut scene = open(|_| ()).await;
     scene.write("one\n").await;
     soon(scene.deliver(&"x".repeat(200))).await;
@@ -204,7 +208,7 @@ async fn a_peer_that_breaks_off_is_lost_and_what_it_had_sent_is_taken() {
 }
 
 #[actix::test]
-async fn when_the_server_stops_it_takes_what_has_arrived_flushes_and_closes() {
+async fn a_stopping_session_reads_what_has_arrived_flushes_and_closes() {
     let mut scene = open(|_| ()).await;
     scene.write("arrived\n").await;
     let long = "x".repeat(PIPE + 10);
@@ -218,7 +222,7 @@ async fn when_the_server_stops_it_takes_what_has_arrived_flushes_and_closes() {
 }
 
 #[actix::test]
-async fn when_the_time_to_stop_is_over_it_ends_whatever_waits() {
+async fn a_stopping_session_ends_at_the_deadline() {
     tokio::time::pause();
     let mut scene = open(|_| ()).await;
     soon(scene.deliver(&"x".repeat(200))).await;
@@ -228,7 +232,7 @@ async fn when_the_time_to_stop_is_over_it_ends_whatever_waits() {
 }
 
 #[actix::test]
-async fn a_silent_peer_that_does_not_close_holds_stopping_up_for_a_moment_only() {
+async fn a_silent_peer_that_does_not_close_delays_stopping_by_250_ms() {
     tokio::time::pause();
     let mut scene = open(|_| ()).await;
     let start = scene.stop().await;
@@ -239,24 +243,63 @@ async fn a_silent_peer_that_does_not_close_holds_stopping_up_for_a_moment_only()
 }
 
 #[actix::test]
-async fn a_line_that_was_on_its_way_when_it_stopped_is_waited_for_until_it_has_been_taken() {
+async fn a_stopping_session_waits_until_a_late_line_is_acknowledged() {
     tokio::time::pause();
     let mut scene = open(|_| ()).await;
     let start = scene.stop().await;
     assert_eq!(scene.read_to_end().await, "");
     scene.write("late\n").await;
-    let (_, taken) = scene.received.next().await;
+    let (_, ack) = scene.received.next().await;
     tokio::time::advance(Duration::from_secs(4)).await;
-    assert!(scene.deregister.is_empty().await, "the Console may still take it");
-    taken.send(Ok(())).unwrap();
+    assert!(scene.deregister.is_empty().await, "the Console may still print it");
+    ack.send(Ok(())).unwrap();
     assert_eq!(scene.deregister.answer(()).await.reason, CloseReason::Shutdown);
     assert!(start.elapsed() < DRAIN);
 }
 
 #[actix::test]
-async fn lines_that_were_not_taken_end_the_session() {
+async fn a_session_ends_when_its_lines_cannot_be_printed() {
     let mut scene = open(|_| ()).await;
     scene.write("one\ntwo\n").await;
     scene.received.answer(Err(ConsoleGone)).await;
     assert_eq!(scene.deregister.answer(()).await.reason, CloseReason::Shutdown);
+}
+
+/// Sends a line whenever 100 ms have passed, and has each acknowledged.
+async fn talk(scene: &mut Scene, duration: Duration) {
+    let start = Instant::now();
+    while start.elapsed() < duration && scene.deregister.is_empty().await {
+        scene.write("blah\n").await;
+        settle().await;
+        tokio::time::advance(Duration::from_millis(100)).await;
+        while !scene.received.is_empty().await {
+            scene.received.answer(Ok(())).await;
+        }
+    }
+}
+
+#[actix::test]
+async fn a_peer_that_talks_after_its_idle_close_does_not_keep_its_slot() {
+    tokio::time::pause();
+    let mut scene = open(|setup| setup.idle = Some(Duration::from_secs(12))).await;
+    assert_eq!(scene.read_to_end().await, "");
+    let start = Instant::now();
+    talk(&mut scene, 3 * DRAIN).await;
+    assert_eq!(scene.deregister.answer(()).await.reason, CloseReason::Idle);
+    assert!(start.elapsed() < DRAIN + Duration::from_secs(1), "{:?}", start.elapsed());
+}
+
+#[actix::test]
+async fn a_stop_without_output_reaches_a_session_that_is_closing_as_idle() {
+    tokio::time::pause();
+    let mut scene = open(|setup| setup.idle = Some(Duration::from_secs(12))).await;
+    let long = "x".repeat(2 * PIPE);
+    soon(scene.deliver(&long)).await;
+    tokio::time::advance(Duration::from_secs(13)).await;
+    settle().await;
+    let close = Close { deadline: Instant::now() + DRAIN, output_alive: false };
+    soon(scene.session.send(close)).await.unwrap();
+    assert_eq!(scene.read(long.len() + 1).await, format!("{long}\n"));
+    let mut end = Box::pin(scene.theirs.read_u8());
+    assert!(Scene::waits(&mut end).await, "it closed in an orderly way");
 }
