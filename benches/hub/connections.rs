@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::contender::{Contender, Kind, Way};
-use crate::rows::{Load, Sample};
+use crate::sample::{Load, Sample};
 use crate::{Result, load, process};
 
 /// What a server does after a connection it does at once; then its memory is at rest. There is no

@@ -12,7 +12,7 @@ use rustix::net::RecvFlags;
 
 use crate::contender::{Contender, Kind, Way};
 use crate::poll::Poll;
-use crate::rows::{Load, Sample};
+use crate::sample::{Load, Sample};
 use crate::{BLOCK, Result, load, process};
 
 /// While the publisher has not said yet how much it has published.

@@ -13,7 +13,7 @@ use rustix::event::epoll::EventFlags;
 
 use crate::contender::{Contender, Kind, Way};
 use crate::poll::Poll;
-use crate::rows::{Load, Sample};
+use crate::sample::{Load, Sample};
 use crate::{BLOCK, Result, load, process};
 
 /// Each client's first line. It reads the same reversed or not, so one can look for it in what any

@@ -10,7 +10,7 @@ use rustix::event::epoll::EventFlags;
 
 use crate::contender::{Contender, Kind, Way};
 use crate::poll::Poll;
-use crate::rows::{Load, Sample};
+use crate::sample::{Load, Sample};
 use crate::{BLOCK, Result, load, process};
 
 const LINE: usize = 64;

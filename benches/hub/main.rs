@@ -28,6 +28,7 @@ mod process;
 mod raw;
 mod rounds;
 mod rows;
+mod sample;
 mod table;
 
 use std::error::Error;

@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use crate::contender::Kind;
-use crate::rows::{Load, Sample, Work};
+use crate::rows::Work;
+use crate::sample::{Load, Sample};
 
 /// The samples of one piece of work: for each contender one a round, none if it failed.
 pub(crate) struct Measured {
@@ -53,8 +54,8 @@ impl Measured {
     pub(crate) fn load(&self, kind: Kind) -> Option<Load> {
         let samples = self.of(kind);
         Some(Load {
-            towards: median(samples.iter().map(|sample| sample.load.towards))?,
-            from: median(samples.iter().map(|sample| sample.load.from))?,
+            sending: median(samples.iter().map(|sample| sample.load.sending))?,
+            receiving: median(samples.iter().map(|sample| sample.load.receiving))?,
         })
     }
 }

@@ -6,30 +6,8 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use crate::contender::Kind;
+use crate::sample::Sample;
 use crate::{Result, connections, fan_out, ingest, latency};
-
-/// What one run has measured.
-pub(crate) struct Sample {
-    /// One for each figure of the row.
-    pub(crate) values: Vec<f64>,
-    pub(crate) load: Load,
-}
-
-/// How busy the load generators were: at 100 % one of them, not the server, is what was measured.
-#[derive(Clone, Copy)]
-pub(crate) struct Load {
-    /// The share of its time that the thread towards the server used a CPU.
-    pub(crate) towards: f64,
-    /// The same of the thread that takes what comes from the server.
-    pub(crate) from: f64,
-}
-
-impl Load {
-    pub(crate) fn shares(elapsed: Duration, towards: Duration, from: Duration) -> Self {
-        let share = |cpu: Duration| cpu.as_secs_f64() / elapsed.as_secs_f64();
-        Self { towards: share(towards), from: share(from) }
-    }
-}
 
 /// The groups of rows that can be picked on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -73,12 +73,12 @@ fn cell(text: Option<String>, width: usize) -> String {
 }
 
 fn print_load(contenders: &[Kind], measured: &Measured) {
-    let mut cells =
-        vec![format!("{:WHAT$}", "  CPU of the generators, towards + from the server, %")];
+    let mut cells = vec![format!("{:WHAT$}", "  CPU of the generators, sending + receiving, %")];
     for &kind in contenders {
         let percent = |share: f64| format!("{:.0}", share * 100.0);
         let load = measured.load(kind);
-        let text = load.map(|load| format!("{} + {}", percent(load.towards), percent(load.from)));
+        let text =
+            load.map(|load| format!("{} + {}", percent(load.sending), percent(load.receiving)));
         cells.push(cell(text, CELL));
     }
     cells.extend(contenders.iter().skip(1).map(|_| " ".repeat(RATIO)));
