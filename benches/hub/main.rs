@@ -4,7 +4,6 @@
 //! ```text
 //! cargo bench --bench hub                                            everything, a few minutes
 //! cargo bench --bench hub -- fanout ingest --rounds 7 --seconds 2    some of it, more exactly
-//! cargo bench --bench hub -- growth --svg docs/growth.svg            draws how the cost grows
 //! ```
 //!
 //! Servers, publisher and clients share one machine, so only the ratios mean anything, and only on
@@ -22,7 +21,6 @@ mod growth;
 mod ingest;
 mod latency;
 mod load;
-mod plot;
 mod poll;
 mod process;
 mod raw;
@@ -32,7 +30,6 @@ mod sample;
 mod table;
 
 use std::error::Error;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
@@ -64,10 +61,6 @@ struct Arguments {
     /// Leave a contender out
     #[arg(long, value_enum)]
     without: Vec<Opponent>,
-
-    /// Draw the growth of the cost into this file
-    #[arg(long)]
-    svg: Option<PathBuf>,
 
     /// What cargo adds
     #[arg(long, hide = true)]
@@ -114,7 +107,7 @@ fn measure(arguments: &Arguments) -> Result<()> {
         if group == Group::Growth {
             let contenders: Vec<Kind> =
                 [Kind::Hub, Kind::Raw].into_iter().filter(takes_part).collect();
-            growth::run(&contenders, rounds, duration, arguments.svg.as_deref())?;
+            growth::run(&contenders, rounds, duration);
             continue;
         }
         for (at, row) in rows::of(group).iter().enumerate() {
