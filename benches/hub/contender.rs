@@ -46,7 +46,7 @@ impl fmt::Display for Kind {
 
 /// Which way the lines go; only the floor is a different program for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum Direction {
     /// From stdin to every client; what the server prints goes to /dev/null.
     Out,
     /// From the clients to stdout, which is a pipe.
@@ -76,19 +76,19 @@ impl Contender {
     /// Starts a server for up to `clients` clients. It may not be listening yet.
     ///
     /// The main thread has to call this: the server dies with the thread that started it.
-    pub(crate) fn start(kind: Kind, way: Way, clients: usize) -> Result<(Self, Pipes)> {
+    pub(crate) fn start(kind: Kind, direction: Direction, clients: usize) -> Result<(Self, Pipes)> {
         let port = free_port()?;
         let config = match kind {
             Kind::HubWorkers(count) => Some(config_with_workers(count)?),
             _ => None,
         };
-        let mut command = command(kind, way, clients, port)?;
+        let mut command = command(kind, direction, clients, port)?;
         if let Some(config) = &config {
             command.arg("--config").arg(config.path());
         }
-        command.stdin(Stdio::piped()).stdout(match way {
-            Way::Out => Stdio::null(),
-            Way::In => Stdio::piped(),
+        command.stdin(Stdio::piped()).stdout(match direction {
+            Direction::Out => Stdio::null(),
+            Direction::In => Stdio::piped(),
         });
         let mut child = command.spawn()?;
         let pipes = Pipes {
@@ -164,20 +164,20 @@ fn config_with_workers(count: u32) -> Result<NamedTempFile> {
     Ok(file)
 }
 
-fn command(kind: Kind, way: Way, clients: usize, port: u16) -> Result<Command> {
+fn command(kind: Kind, direction: Direction, clients: usize, port: u16) -> Result<Command> {
     let this = std::env::current_exe()?;
-    let soft = process::descriptor_limit_of_the_shell();
+    let soft = process::inherited_descriptor_limit();
     let mut command = Command::new(&this);
     command.arg("--launch").arg(soft);
     let (port, clients) = (port.to_string(), clients.to_string());
     match kind {
         Kind::Raw | Kind::RawPrinting => {
-            let way = match way {
-                Way::In => "in",
-                Way::Out if kind == Kind::RawPrinting => "out-printing",
-                Way::Out => "out",
+            let mode = match direction {
+                Direction::In => "in",
+                Direction::Out if kind == Kind::RawPrinting => "out-printing",
+                Direction::Out => "out",
             };
-            command.arg(this).args(["--raw", way, &port])
+            command.arg(this).args(["--raw", mode, &port])
         }
         Kind::Hub | Kind::HubWorkers(_) => {
             for key in ["HUB_CONFIG", "HUB_PORT", "HUB_BIND", "HUB_MAX_SESSIONS", "HUB_FORMAT"] {
