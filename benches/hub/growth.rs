@@ -19,9 +19,9 @@ pub(crate) fn run(contenders: &[Kind], rounds: usize, duration: Duration) {
     table::print_growth_head(contenders);
     for clients in CLIENTS {
         let fan_out = Work::FanOut { clients, line: 64 };
-        let deliveries = Measured::take(fan_out, contenders, rounds, duration);
+        let deliveries = Measured::measure(fan_out, contenders, rounds, duration);
         let idle = Work::Connections { count: clients };
-        let sessions = Measured::take(idle, contenders, rounds, duration);
+        let sessions = Measured::measure(idle, contenders, rounds, duration);
         let nanoseconds = |&kind| Some(deliveries.median(kind, CPU_PER_DELIVERY)? * 1e3);
         let cpu: Vec<_> = contenders.iter().map(nanoseconds).collect();
         // One session may fit into memory that the server held before; then there is no figure.

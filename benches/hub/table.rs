@@ -68,7 +68,7 @@ fn ratio_text(ratio: f64, goal: Option<&Goal>) -> String {
 }
 
 fn verdict(bound: Bound, value: f64) -> &'static str {
-    if bound.admits(value) { "✓" } else { "✗" }
+    if bound.allows(value) { "✓" } else { "✗" }
 }
 
 /// A cell of this width, with the text on its right; a dash for no text.
