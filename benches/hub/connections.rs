@@ -1,36 +1,38 @@
-//! Connections: how fast they are accepted and greeted, and what each costs while it is idle.
+//! Connections: how fast they are accepted and greeted, and how much memory an idle one needs.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::contender::{Contender, Kind, Way};
-use crate::rows::{Load, Sample};
+use crate::contender::{Contender, Direction, Kind};
+use crate::sample::{Load, Sample};
 use crate::{Result, load, process};
 
-/// What a server does after a connection it does at once; then its memory is at rest. There is no
-/// event to wait for, because nothing happens any more.
+/// How long to wait until the memory of the server no longer changes. No event marks that moment, and
+/// a server finishes its work on a new connection long before this time is over.
 const SETTLE: Duration = Duration::from_millis(300);
 
 /// Opens `count` connections and leaves them open.
 ///
-/// Thousand connections greeted a second; server CPU for each in µs; memory for each in bytes.
+/// The figures are thousand connections greeted per second, server CPU per connection in µs, and
+/// memory per connection in bytes.
 pub(crate) fn run(kind: Kind, count: usize) -> Result<Sample> {
-    // One more: the place of the first client may not be free again when the last one comes.
-    let (contender, _pipes) = Contender::start(kind, Way::Out, count + 1)?;
-    // What the first client makes a server load and allocate once is no cost of a connection.
+    // One more, because the server may not have released the first client's slot before the last
+    // client connects.
+    let (contender, _pipes) = Contender::start(kind, Direction::Out, count + 1)?;
+    // The first client makes the server load and allocate things that later clients share.
     drop(load::connect_first(&contender)?);
     thread::sleep(SETTLE);
     let memory_before = contender.memory()?;
     let cpu_before = contender.cpu_time()?;
-    let own_before = process::own_cpu_time();
+    let own_before = process::thread_cpu_time();
     let start = Instant::now();
     let sockets = load::connect(&contender, count)?;
     let elapsed = start.elapsed();
-    let own_cpu = process::own_cpu_time().saturating_sub(own_before);
+    let own_cpu = process::thread_cpu_time().saturating_sub(own_before);
     thread::sleep(SETTLE);
     let cpu = contender.cpu_time()?.saturating_sub(cpu_before);
     let memory = contender.memory()?.saturating_sub(memory_before);
-    // The server goes first, so that it has no thousands of departures to deal with.
+    // Kill the server first, so that it does not process thousands of disconnections.
     drop(contender);
     drop(sockets);
     Ok(Sample {

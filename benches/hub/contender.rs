@@ -1,8 +1,9 @@
-//! The servers that are compared, each started anew as a child process for every run.
+//! The servers that are compared. Every run starts a new child process.
 
 use std::fmt;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,21 +14,23 @@ use tempfile::NamedTempFile;
 
 use crate::{Result, process};
 
-/// How long one run may take before its server is ended. It is the only guard that a run needs:
-/// with the server gone, everything that waits for it, at a pipe or at a socket, wakes with an error.
+/// How long one run may take before its server is killed. A run needs no other time limit: once the
+/// server is gone, every read and write on its pipes and sockets fails.
 const RUN_LIMIT: Duration = Duration::from_secs(90);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// What system calls alone cost: see `raw.rs`.
+    /// The cost of the system calls alone: see `raw.rs`.
     Raw,
-    /// The same, and it prints the transcript of what it relays.
+    /// `Raw` that also prints a transcript of the lines it relays.
     RawPrinting,
-    /// `hub-server` as it is out of the box.
+    /// This build's `hub-server` with its defaults.
     Hub,
-    /// `hub-server` with its sessions spread over so many event loops.
+    /// Another `hub-server` with its defaults, at this path.
+    OldHub(&'static Path),
+    /// This build's `hub-server` with its sessions spread over this many event loops.
     HubWorkers(u32),
-    /// `ncat -lk`, what a user without the hub would take.
+    /// `ncat -lk`, which one might use without the hub.
     Ncat,
 }
 
@@ -37,6 +40,7 @@ impl fmt::Display for Kind {
             Self::Raw => f.pad("raw"),
             Self::RawPrinting => f.pad("raw that prints"),
             Self::Hub => f.pad("hub"),
+            Self::OldHub(_) => f.pad("old hub"),
             Self::HubWorkers(1) => f.pad("1 worker"),
             Self::HubWorkers(count) => f.pad(&format!("{count} workers")),
             Self::Ncat => f.pad("ncat"),
@@ -44,51 +48,51 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Which way the lines go; only the floor is a different program for each.
+/// Which way the lines go. Only the floor runs different code for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// From stdin to every client; what the server prints goes to /dev/null.
+pub(crate) enum Direction {
+    /// From stdin to every client. The server's stdout is /dev/null.
     Out,
-    /// From the clients to stdout, which is a pipe.
+    /// From the clients to the server's stdout, which is a pipe.
     In,
 }
 
-/// A running server. Dropping it ends it.
+/// A running server. Dropping it kills the process.
 pub(crate) struct Contender {
     pub(crate) kind: Kind,
     pub(crate) address: SocketAddr,
     child: Arc<Mutex<Child>>,
     pid: u32,
-    /// Dropping it tells the watchdog that the run is over.
+    /// Dropping it ends the watchdog.
     _running: Sender<()>,
-    /// The file has to live as long as the server may read it.
+    /// Dropping it deletes the file, which the server reads while it starts.
     _config: Option<NamedTempFile>,
 }
 
-/// The server's own ends of its pipes.
+/// The benchmark's ends of the pipes to the server.
 pub(crate) struct Pipes {
     pub(crate) stdin: ChildStdin,
-    /// Only where lines come in.
+    /// Only with `Direction::In`.
     pub(crate) stdout: Option<ChildStdout>,
 }
 
 impl Contender {
     /// Starts a server for up to `clients` clients. It may not be listening yet.
     ///
-    /// The main thread has to call this: the server dies with the thread that started it.
-    pub(crate) fn start(kind: Kind, way: Way, clients: usize) -> Result<(Self, Pipes)> {
+    /// Call this on the main thread: the server dies with the thread that started it.
+    pub(crate) fn start(kind: Kind, direction: Direction, clients: usize) -> Result<(Self, Pipes)> {
         let port = free_port()?;
         let config = match kind {
             Kind::HubWorkers(count) => Some(config_with_workers(count)?),
             _ => None,
         };
-        let mut command = command(kind, way, clients, port)?;
+        let mut command = command(kind, direction, clients, port)?;
         if let Some(config) = &config {
             command.arg("--config").arg(config.path());
         }
-        command.stdin(Stdio::piped()).stdout(match way {
-            Way::Out => Stdio::null(),
-            Way::In => Stdio::piped(),
+        command.stdin(Stdio::piped()).stdout(match direction {
+            Direction::Out => Stdio::null(),
+            Direction::In => Stdio::piped(),
         });
         let mut child = command.spawn()?;
         let pipes = Pipes {
@@ -102,7 +106,7 @@ impl Contender {
         Ok((Self { kind, address, child, pid, _running: running, _config: config }, pipes))
     }
 
-    /// Whether the server tells a client that it has been accepted.
+    /// Whether the server greets each client.
     pub(crate) fn greets(&self) -> bool {
         self.kind != Kind::Ncat
     }
@@ -117,14 +121,14 @@ impl Contender {
         process::memory(self.pid)
     }
 
-    /// How the server has ended by itself, if it has.
+    /// The exit status, if the server has ended by itself.
     pub(crate) fn exit(&self) -> Result<Option<ExitStatus>> {
         Ok(self.child.lock().unwrap_or_else(PoisonError::into_inner).try_wait()?)
     }
 
-    /// Ends the server. Whoever waits for it wakes with an error.
+    /// Kills the server. Every read and write on its pipes and sockets then fails.
     pub(crate) fn kill(&self) {
-        end(&self.child);
+        kill(&self.child);
     }
 }
 
@@ -134,26 +138,27 @@ impl Drop for Contender {
     }
 }
 
-fn end(child: &Mutex<Child>) {
+fn kill(child: &Mutex<Child>) {
     let mut child = child.lock().unwrap_or_else(PoisonError::into_inner);
-    // It may be gone already; then there is nothing to end.
+    // Either call fails only if the process is already gone.
     let _ = child.kill();
     let _ = child.wait();
 }
 
+/// Starts a thread that kills the server if it runs for too long.
 fn watch(kind: Kind, child: Arc<Mutex<Child>>) -> Sender<()> {
     let (running, over) = mpsc::channel::<()>();
     thread::spawn(move || {
         if over.recv_timeout(RUN_LIMIT) == Err(RecvTimeoutError::Timeout) {
-            eprintln!("{kind} took longer than {RUN_LIMIT:?} and was ended");
-            end(&child);
+            eprintln!("{kind} took longer than {RUN_LIMIT:?} and was killed");
+            kill(&child);
         }
     });
     running
 }
 
-/// A port that was free a moment ago. ncat cannot be asked which port it took, and a server whose
-/// stdout is /dev/null cannot say so; thus all of them are told.
+/// A port that was free a moment ago. Port 0 would not do: ncat does not report its port, and neither
+/// can a server whose stdout is /dev/null.
 fn free_port() -> Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
@@ -164,36 +169,41 @@ fn config_with_workers(count: u32) -> Result<NamedTempFile> {
     Ok(file)
 }
 
-fn command(kind: Kind, way: Way, clients: usize, port: u16) -> Result<Command> {
+fn command(kind: Kind, direction: Direction, clients: usize, port: u16) -> Result<Command> {
     let this = std::env::current_exe()?;
-    let soft = process::descriptor_limit_of_the_shell();
+    let soft = process::inherited_descriptor_limit();
     let mut command = Command::new(&this);
     command.arg("--launch").arg(soft);
     let (port, clients) = (port.to_string(), clients.to_string());
     match kind {
         Kind::Raw | Kind::RawPrinting => {
-            let way = match way {
-                Way::In => "in",
-                Way::Out if kind == Kind::RawPrinting => "out-printing",
-                Way::Out => "out",
+            let mode = match direction {
+                Direction::In => "in",
+                Direction::Out if kind == Kind::RawPrinting => "out-printing",
+                Direction::Out => "out",
             };
-            command.arg(this).args(["--raw", way, &port])
+            command.arg(this).args(["--raw", mode, &port])
         }
         Kind::Hub | Kind::HubWorkers(_) => {
-            for key in ["HUB_CONFIG", "HUB_PORT", "HUB_BIND", "HUB_MAX_SESSIONS", "HUB_FORMAT"] {
-                command.env_remove(key);
-            }
-            command.arg(env!("CARGO_BIN_EXE_hub-server")).args([
-                "--bind",
-                "127.0.0.1",
-                "--max-sessions",
-                &clients,
-                &port,
-            ])
+            hub(&mut command, Path::new(env!("CARGO_BIN_EXE_hub-server")), &clients, &port)
         }
+        Kind::OldHub(path) => hub(&mut command, path, &clients, &port),
         Kind::Ncat => command.args(["ncat", "-l", "-k", "-m", &clients, "127.0.0.1", &port]),
     };
     Ok(command)
+}
+
+/// Appends a `hub-server` and its flags to the command.
+fn hub<'a>(command: &'a mut Command, program: &Path, clients: &str, port: &str) -> &'a mut Command {
+    // Every setting is a flag, because the names of the variables differ between versions: HUB_PORT
+    // was renamed to LINEHUB_PORT. Any of them in the caller's environment would distort the result.
+    for (name, _) in std::env::vars_os() {
+        let bytes = name.as_encoded_bytes();
+        if bytes.starts_with(b"HUB_") || bytes.starts_with(b"LINEHUB_") {
+            command.env_remove(&name);
+        }
+    }
+    command.arg(program).args(["--bind", "127.0.0.1", "--max-sessions", clients, port])
 }
 
 /// Whether ncat is installed.

@@ -1,4 +1,4 @@
-//! Fan-out: blocks of lines into the server's stdin, and all of them out again at every client.
+//! Fan-out: writes blocks of lines to the server's stdin and receives them at every client.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -10,45 +10,46 @@ use std::time::{Duration, Instant};
 use rustix::event::epoll::EventFlags;
 use rustix::net::RecvFlags;
 
-use crate::contender::{Contender, Kind, Way};
+use crate::contender::{Contender, Direction, Kind};
 use crate::poll::Poll;
-use crate::rows::{Load, Sample};
+use crate::sample::{Load, Sample};
 use crate::{BLOCK, Result, load, process};
 
-/// While the publisher has not said yet how much it has published.
+/// The value of `published` until the publisher has finished.
 const UNKNOWN: u64 = u64::MAX;
 
-/// How often the receivers look whether the publisher has said so. It does not go into the time.
-const LOOK: Duration = Duration::from_millis(10);
+/// How often idle receivers check whether the publisher has finished. It does not affect the elapsed
+/// time, which ends with the last read.
+const CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Publishes for `duration` and waits for the last line at the last client.
+/// Publishes for `duration` and waits until every client has received everything.
 ///
-/// Million deliveries a second; server CPU per delivery in µs.
+/// The figures are million deliveries per second and server CPU per delivery in µs.
 pub(crate) fn run(kind: Kind, clients: usize, line: usize, duration: Duration) -> Result<Sample> {
-    let (contender, mut pipes) = Contender::start(kind, Way::Out, clients)?;
+    let (contender, mut pipes) = Contender::start(kind, Direction::Out, clients)?;
     let mut sockets = vec![load::connect_first(&contender)?];
     sockets.extend(load::connect(&contender, clients - 1)?);
-    load::bring_in_step(&contender, &mut pipes.stdin, &mut sockets)?;
+    load::synchronise(&contender, &mut pipes.stdin, &mut sockets)?;
     let mut receivers = Receivers::new(sockets)?;
 
     let block = load::block_of_lines(line);
     let published = AtomicU64::new(UNKNOWN);
     let cpu_before = contender.cpu_time()?;
-    let own_before = process::own_cpu_time();
+    let own_before = process::thread_cpu_time();
     let start = Instant::now();
     let (end, publisher_cpu) = thread::scope(|scope| {
         let publisher =
             scope.spawn(|| publish(&mut pipes.stdin, &block, start + duration, &published));
         let end = receivers.receive(&published);
         if end.is_err() {
-            // The publisher may be waiting for this server.
+            // The publisher may be blocked in a write to this server.
             contender.kill();
         }
         let publisher_cpu = publisher.join().map_err(|_| "the publisher panicked")?;
         Ok::<_, Box<dyn std::error::Error>>((end?, publisher_cpu))
     })?;
     let cpu = contender.cpu_time()?.saturating_sub(cpu_before);
-    let receiver_cpu = process::own_cpu_time().saturating_sub(own_before);
+    let receiver_cpu = process::thread_cpu_time().saturating_sub(own_before);
 
     let bytes = receivers.check(published.into_inner())?;
     let deliveries = bytes as f64 / line as f64;
@@ -62,9 +63,9 @@ pub(crate) fn run(kind: Kind, clients: usize, line: usize, duration: Duration) -
     })
 }
 
-/// Writes blocks until `deadline`; says in `published` how many bytes that were. Gives its CPU time.
+/// Writes blocks until `deadline`, stores the number of bytes in `published`, and returns its CPU time.
 ///
-/// It leaves stdin open: ncat takes leave of its clients when that ends.
+/// It leaves stdin open, because ncat closes its connections at the end of stdin.
 fn publish(
     stdin: &mut ChildStdin,
     block: &[u8],
@@ -74,16 +75,16 @@ fn publish(
     let mut bytes = 0;
     while Instant::now() < deadline {
         if stdin.write_all(block).is_err() {
-            // The server is gone, and the receivers see that too.
-            return process::own_cpu_time();
+            // The server is gone. The receivers notice it, too, and report the error.
+            return process::thread_cpu_time();
         }
         bytes += block.len() as u64;
     }
     published.store(bytes, Ordering::Relaxed);
-    process::own_cpu_time()
+    process::thread_cpu_time()
 }
 
-/// All the clients, read by one thread that only counts bytes: the lines are all of one length.
+/// All clients, read by one thread. It only counts bytes, because all lines have the same length.
 struct Receivers {
     sockets: Vec<TcpStream>,
     received: Vec<u64>,
@@ -99,7 +100,7 @@ impl Receivers {
         Ok(Self { received: vec![0; sockets.len()], sockets, poll })
     }
 
-    /// Reads until everything has come that was published; gives the moment of the last read.
+    /// Reads until every client has received everything; returns the time of the last read.
     fn receive(&mut self, published: &AtomicU64) -> Result<Instant> {
         let clients = self.sockets.len() as u64;
         let mut buffer = vec![0; BLOCK];
@@ -111,8 +112,8 @@ impl Receivers {
                 return Ok(last);
             }
             let before = total;
-            for token in self.poll.wait(Some(LOOK))? {
-                // The kernel throws the bytes away instead of copying them (tcp(7), MSG_TRUNC).
+            for token in self.poll.wait(Some(CHECK_INTERVAL))? {
+                // The kernel discards the bytes instead of copying them (tcp(7), MSG_TRUNC).
                 match rustix::net::recv(&self.sockets[token], &mut buffer[..], RecvFlags::TRUNC)? {
                     (_, 0) => return Err("the server closed a connection".into()),
                     (_, length) => {
@@ -127,14 +128,15 @@ impl Receivers {
         }
     }
 
-    /// Whether everyone got everything once; the sum of it.
+    /// Checks that every client received exactly what was published; returns the sum.
     fn check(&self, published: u64) -> Result<u64> {
         match self.received.iter().position(|&received| received != published) {
             None => Ok(self.received.iter().sum()),
-            Some(client) => {
-                Err(format!("client {client} got {} of {published} bytes", self.received[client])
-                    .into())
-            }
+            Some(client) => Err(format!(
+                "client {client} received {} of {published} bytes",
+                self.received[client]
+            )
+            .into()),
         }
     }
 }

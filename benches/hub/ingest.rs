@@ -1,4 +1,4 @@
-//! Ingest: lines from the clients, and all of them on the server's stdout.
+//! Ingest: sends lines from the clients and counts them on the server's stdout.
 
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::TcpStream;
@@ -11,28 +11,28 @@ use std::time::{Duration, Instant};
 use memchr::memchr_iter;
 use rustix::event::epoll::EventFlags;
 
-use crate::contender::{Contender, Kind, Way};
+use crate::contender::{Contender, Direction, Kind};
 use crate::poll::Poll;
-use crate::rows::{Load, Sample};
+use crate::sample::{Load, Sample};
 use crate::{BLOCK, Result, load, process};
 
-/// Each client's first line. It reads the same reversed or not, so one can look for it in what any
-/// server prints.
+/// The first line of each client. It is a palindrome, so it looks the same whether or not the server
+/// reverses lines.
 const PROBE: &[u8] = b"racecar\n";
 
-/// The size of the pipe that the servers print to. In the usual 64 KiB the server and its reader take
-/// turns, one asleep while the other works, and how fast the kernel wakes them is all one measures:
-/// the floor prints half as much. This is what Linux grants to everybody.
+/// The size of the pipe on the server's stdout. With the default of 64 KiB the server and the reader
+/// alternate, one asleep while the other works, so the run measures how fast the kernel wakes them:
+/// the floor prints half as much. 1 MiB is the most that Linux grants to an unprivileged user.
 const OUTPUT_PIPE: usize = 1024 * 1024;
 
-/// How often the count of printed lines is looked at: what the elapsed time is exact to.
-const LOOK: Duration = Duration::from_millis(1);
+/// How often the count of printed lines is checked. It is also the error of the elapsed time.
+const CHECK_INTERVAL: Duration = Duration::from_millis(1);
 
-/// Sends for `duration` and waits for the last line on stdout.
+/// Sends for `duration` and waits until the server has printed the last line.
 ///
-/// Million lines a second; server CPU per line in µs.
+/// The figures are million lines per second and server CPU per line in µs.
 pub(crate) fn run(kind: Kind, clients: usize, line: usize, duration: Duration) -> Result<Sample> {
-    let (contender, mut pipes) = Contender::start(kind, Way::In, clients)?;
+    let (contender, mut pipes) = Contender::start(kind, Direction::In, clients)?;
     let stdout = pipes.stdout.take().ok_or("the server has no stdout")?;
     rustix::pipe::fcntl_setpipe_size(&stdout, OUTPUT_PIPE)?;
     let block = load::block_of_lines(line);
@@ -45,30 +45,30 @@ pub(crate) fn run(kind: Kind, clients: usize, line: usize, duration: Duration) -
             all_ready.recv().map_err(|_| "the server closed its stdout")?;
 
             let cpu_before = contender.cpu_time()?;
-            let own_before = process::own_cpu_time();
+            let own_before = process::thread_cpu_time();
             let start = Instant::now();
             let sent = senders.send(&block, start + duration)? / line as u64;
             while printed.load(Ordering::Relaxed) < sent {
                 if reader.is_finished() {
                     return Err("the server closed its stdout".into());
                 }
-                thread::sleep(LOOK);
+                thread::sleep(CHECK_INTERVAL);
             }
             let elapsed = start.elapsed();
             let cpu = contender.cpu_time()?.saturating_sub(cpu_before);
-            let sender_cpu = process::own_cpu_time().saturating_sub(own_before);
-            // Before the clients leave, so that it does not print that they did.
+            let sender_cpu = process::thread_cpu_time().saturating_sub(own_before);
+            // Kill it before the clients close, or it prints that they disconnected.
             contender.kill();
             Ok((sent, elapsed, cpu, sender_cpu))
         };
         let outcome = run();
-        // This ends the reader, if the run has failed.
+        // If the run has failed, this makes the reader return.
         contender.kill();
         let reader_cpu = reader.join().map_err(|_| "the reader panicked")?;
         let (sent, elapsed, cpu, sender_cpu) = outcome?;
         let printed = printed.load(Ordering::Relaxed);
         if printed != sent {
-            return Err(format!("{sent} lines became {printed}").into());
+            return Err(format!("sent {sent} lines, but the server printed {printed}").into());
         }
         Ok(Sample {
             values: vec![
@@ -80,9 +80,9 @@ pub(crate) fn run(kind: Kind, clients: usize, line: usize, duration: Duration) -
     })
 }
 
-/// Reads what the server prints until it ends. Up to the last of the probes that is the beginning,
-/// announcements of connections and the like; what comes after them is counted in `printed`. Gives
-/// its CPU time.
+/// Reads the server's stdout until it ends and returns the CPU time of this thread. It skips everything
+/// up to the last probe, such as the announcements of connections, and adds the number of lines after
+/// that to `printed`.
 fn count_lines(
     stdout: ChildStdout,
     probes: usize,
@@ -95,11 +95,11 @@ fn count_lines(
     while missing > 0 {
         line.clear();
         match stdout.read_until(b'\n', &mut line) {
-            Ok(0) | Err(_) => return process::own_cpu_time(),
+            Ok(0) | Err(_) => return process::thread_cpu_time(),
             Ok(_) => missing -= usize::from(line.ends_with(PROBE)),
         }
     }
-    // If nobody waits for it, the run has failed for another reason.
+    // This fails only if the run has already failed for another reason.
     let _ = ready.send(());
     while let Ok(part) = stdout.fill_buf() {
         let length = part.len();
@@ -109,10 +109,10 @@ fn count_lines(
         printed.fetch_add(memchr_iter(b'\n', part).count() as u64, Ordering::Relaxed);
         stdout.consume(length);
     }
-    process::own_cpu_time()
+    process::thread_cpu_time()
 }
 
-/// All the clients, written to by one thread.
+/// All clients, written to by one thread.
 struct Senders {
     sockets: Vec<TcpStream>,
     poll: Poll,
@@ -131,8 +131,8 @@ impl Senders {
         Ok(Self { sockets, poll })
     }
 
-    /// Sends `block` over and over; at `deadline` everyone finishes the one it is at. Gives the sum
-    /// of the bytes.
+    /// Sends `block` from every client repeatedly until `deadline`; then each client finishes its
+    /// current block. Returns the number of bytes sent.
     fn send(&mut self, block: &[u8], deadline: Instant) -> Result<u64> {
         let mut offsets = vec![0; self.sockets.len()];
         let mut sending = self.sockets.len();

@@ -1,4 +1,4 @@
-//! Latency: from the moment a line is written to the server's stdin to its arrival at each client.
+//! Latency: the time from writing a line to the server's stdin to its arrival at each client.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -8,28 +8,30 @@ use std::time::{Duration, Instant};
 
 use rustix::event::epoll::EventFlags;
 
-use crate::contender::{Contender, Kind, Way};
+use crate::contender::{Contender, Direction, Kind};
 use crate::poll::Poll;
-use crate::rows::{Load, Sample};
+use crate::sample::{Load, Sample};
 use crate::{BLOCK, Result, load, process};
 
 const LINE: usize = 64;
 
-/// A line begins with the time it was written, in ns since the run began, in so many digits.
+/// The number of digits at the start of a line. They are the time of its write in ns since the start
+/// of the run.
 const STAMP: usize = 19;
 
-/// Publishes `rate` lines a second for `duration`, on a schedule that does not wait for anybody.
+/// Publishes `rate` lines per second for `duration`, on a fixed schedule that does not wait for the
+/// clients.
 ///
-/// The median and the 99th percentile over all deliveries, in µs.
+/// The figures are the median and the 99th percentile over all deliveries, in µs.
 pub(crate) fn run(kind: Kind, clients: usize, rate: u32, duration: Duration) -> Result<Sample> {
-    let (contender, mut pipes) = Contender::start(kind, Way::Out, clients)?;
+    let (contender, mut pipes) = Contender::start(kind, Direction::Out, clients)?;
     let mut sockets = vec![load::connect_first(&contender)?];
     sockets.extend(load::connect(&contender, clients - 1)?);
-    load::bring_in_step(&contender, &mut pipes.stdin, &mut sockets)?;
+    load::synchronise(&contender, &mut pipes.stdin, &mut sockets)?;
 
     let lines = (f64::from(rate) * duration.as_secs_f64()).ceil() as u32;
     let interval = Duration::from_secs(1) / rate;
-    let own_before = process::own_cpu_time();
+    let own_before = process::thread_cpu_time();
     let start = Instant::now();
     let (latencies, publisher_cpu) = thread::scope(|scope| {
         let publisher = scope.spawn(|| publish(&mut pipes.stdin, lines, interval, start));
@@ -40,29 +42,29 @@ pub(crate) fn run(kind: Kind, clients: usize, rate: u32, duration: Duration) -> 
         let publisher_cpu = publisher.join().map_err(|_| "the publisher panicked")?;
         Ok::<_, Box<dyn std::error::Error>>((latencies?, publisher_cpu))
     })?;
-    let receiver_cpu = process::own_cpu_time().saturating_sub(own_before);
+    let receiver_cpu = process::thread_cpu_time().saturating_sub(own_before);
     Ok(Sample {
         values: vec![percentile(&latencies, 0.5), percentile(&latencies, 0.99)],
         load: Load::shares(start.elapsed(), publisher_cpu, receiver_cpu),
     })
 }
 
-/// Writes line after line, each at its time. Gives its CPU time.
+/// Writes each line at its scheduled time and returns the CPU time of this thread.
 ///
-/// The stamp is the time of the write, not of the schedule: how late the scheduler wakes this thread
-/// is not the server's doing. Nor can a slow server hide by holding the publisher up, because
-/// the pipe takes a thousand lines.
+/// The stamp is the time of the write, not the scheduled time, because the server is not to blame if
+/// the scheduler wakes this thread late. A slow server does not hide its latency by blocking the
+/// publisher, because the pipe has room for a thousand lines.
 fn publish(stdin: &mut ChildStdin, lines: u32, interval: Duration, start: Instant) -> Duration {
     for line in 0..lines {
         thread::sleep((start + interval * line).saturating_duration_since(Instant::now()));
         let stamp = start.elapsed().as_nanos();
         let text = format!("{stamp:0STAMP$}{:.>1$}\n", "", LINE - STAMP - 1);
         if stdin.write_all(text.as_bytes()).is_err() {
-            // The server is gone, and the receivers see that too.
+            // The server is gone. The receivers notice it, too, and report the error.
             break;
         }
     }
-    process::own_cpu_time()
+    process::thread_cpu_time()
 }
 
 /// The latencies of all deliveries in µs, sorted.

@@ -1,4 +1,4 @@
-//! The clients of a run: connecting them, and bringing them in step with the publisher.
+//! The clients of a run: connects them and synchronises them with the publisher.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -9,36 +9,36 @@ use std::time::{Duration, Instant};
 use crate::contender::Contender;
 use crate::{BLOCK, Result};
 
-/// How long a server may take to listen, and how often it is tried.
+/// How long a server may take until it listens, and the time between two attempts to connect.
 const START_LIMIT: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_millis(5);
 
-/// How many connections may wait for their greeting. Far below any backlog, far above what one
-/// wake-up of the server takes.
+/// How many connections may wait for their greeting: far fewer than fit in any backlog, and far more
+/// than a server accepts per wake-up.
 const IN_FLIGHT: usize = 128;
 
-/// A server that does not greet gets no more than this at once: ncat's backlog is ten, and what does
-/// not fit is tried again after a second.
+/// How many connections a server without a greeting gets at once. The backlog of ncat holds ten, and
+/// the kernel retries a connection that does not fit only after a second.
 const UNGREETED: usize = 8;
 
 const PROBE: &[u8] = b"probe\n";
-const IN_STEP: &[u8] = b"ready\n";
+const SYNC: &[u8] = b"ready\n";
 
-/// A block of whole lines of `line` bytes each, LF included: letters, so that every server treats
-/// them as text.
+/// A block of whole lines of `line` bytes each, LF included. They consist of letters, so that every
+/// server treats them as text.
 pub(crate) fn block_of_lines(line: usize) -> Vec<u8> {
     let mut block: Vec<u8> = (b'a'..=b'z').cycle().take(BLOCK / line * line).collect();
     block.chunks_mut(line).for_each(|line| line[line.len() - 1] = b'\n');
     block
 }
 
-/// The first client, as soon as the server listens.
+/// Connects the first client as soon as the server listens.
 pub(crate) fn connect_first(contender: &Contender) -> Result<TcpStream> {
     let deadline = Instant::now() + START_LIMIT;
     loop {
         match TcpStream::connect(contender.address) {
-            // A port that nobody listens to may be given to the very socket that tries to connect
-            // to it, and TCP connects it with itself.
+            // While nobody listens, the kernel may choose this same port for the connecting socket,
+            // which then connects to itself.
             Ok(socket) if socket.local_addr()? == contender.address => {}
             Ok(mut socket) => {
                 read_greeting(contender, &mut socket)?;
@@ -48,14 +48,14 @@ pub(crate) fn connect_first(contender: &Contender) -> Result<TcpStream> {
             Err(error) => return Err(format!("{} does not listen: {error}", contender.kind).into()),
         }
         if let Some(status) = contender.exit()? {
-            return Err(format!("{} has ended: {status}", contender.kind).into());
+            return Err(format!("{} ended with {status}", contender.kind).into());
         }
         thread::sleep(RETRY);
     }
 }
 
-/// So many clients, each greeted, in three system calls for a client. Still this thread is the
-/// busier side: over loopback, the kernel does the server's half of the handshake in it, too.
+/// Connects `count` clients and reads their greetings, with three system calls for each. This thread is
+/// still busier than the server: over loopback, the kernel runs both halves of a handshake in it.
 pub(crate) fn connect(contender: &Contender, count: usize) -> Result<Vec<TcpStream>> {
     let mut sockets = Vec::with_capacity(count);
     for connected in 0..count + IN_FLIGHT {
@@ -89,15 +89,15 @@ fn read_greeting(contender: &Contender, socket: &mut TcpStream) -> Result<()> {
         }
     }
     if !greeting.starts_with(b"220 ") {
-        let said = String::from_utf8_lossy(&greeting).into_owned();
-        return Err(format!("{} refused a client: {}", contender.kind, said.trim_end()).into());
+        let greeting = String::from_utf8_lossy(&greeting);
+        return Err(format!("{} refused a client: {}", contender.kind, greeting.trim_end()).into());
     }
     Ok(())
 }
 
-/// Returns when every client gets what is published, and has read all that was published so far.
+/// Returns once every client receives what is published and has read everything published so far.
 /// Leaves the sockets non-blocking.
-pub(crate) fn bring_in_step(
+pub(crate) fn synchronise(
     contender: &Contender,
     stdin: &mut ChildStdin,
     sockets: &mut [TcpStream],
@@ -105,16 +105,16 @@ pub(crate) fn bring_in_step(
     if !contender.greets() {
         probe(stdin, sockets)?;
     }
-    stdin.write_all(IN_STEP)?;
+    stdin.write_all(SYNC)?;
     for socket in sockets {
-        read_until_in_step(socket)?;
+        read_until_sync(socket)?;
         socket.set_nonblocking(true)?;
     }
     Ok(())
 }
 
-/// Publishes lines until one has reached every client: only then has a server that does not greet
-/// accepted them all.
+/// Publishes lines until every client has received one, which shows that a server without a greeting
+/// has accepted them all.
 fn probe(stdin: &mut ChildStdin, sockets: &mut [TcpStream]) -> Result<()> {
     let mut byte = [0];
     for socket in sockets {
@@ -131,10 +131,10 @@ fn probe(stdin: &mut ChildStdin, sockets: &mut [TcpStream]) -> Result<()> {
     Ok(())
 }
 
-fn read_until_in_step(socket: &mut TcpStream) -> Result<()> {
+fn read_until_sync(socket: &mut TcpStream) -> Result<()> {
     let mut seen = Vec::new();
     let mut part = vec![0; 4096];
-    while !seen.ends_with(IN_STEP) {
+    while !seen.ends_with(SYNC) {
         match socket.read(&mut part)? {
             0 => return Err("the server closed a connection".into()),
             length => seen.extend_from_slice(&part[..length]),

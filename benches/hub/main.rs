@@ -1,20 +1,22 @@
-//! The benchmark of the real `hub-server` beside two others: `raw`, the least that system calls cost,
-//! and `ncat -lk`, what one would take without the hub.
+//! Measures the real `hub-server` beside two others: `raw`, which does nothing but the system calls,
+//! and `ncat -lk`, which one might use without the hub. With `--old` it compares two hubs instead.
 //!
 //! ```text
-//! cargo bench --bench hub                                            everything, a few minutes
-//! cargo bench --bench hub -- fanout ingest --rounds 7 --seconds 2    some of it, more exactly
-//! cargo bench --bench hub -- growth --svg docs/growth.svg            draws how the cost grows
+//! cargo bench --bench hub                                            everything, 8 minutes
+//! cargo bench --bench hub -- fanout ingest --rounds 7 --seconds 2    two groups, more exactly
+//! cargo bench --bench hub -- --old ~/hub-server-old                  is this build slower than that?
 //! ```
 //!
-//! Servers, publisher and clients share one machine, so only the ratios mean anything, and only on
-//! a machine that does nothing else. `rounds.rs` has the method, `rows.rs` the goals.
+//! Servers, publisher and clients share one machine. So only the ratios are meaningful, and only if
+//! the machine does nothing else. `rounds.rs` has the method, `rows.rs` the goals, and `compare.rs`
+//! the rule for `--old`.
 
-// A benchmark reads the clock, prints, waits for other processes, and may end in a panic; what it
-// indexes it has counted itself. Nothing else uses it.
+// A benchmark may read the clock, print, block and panic: nothing else depends on it. Its indexes are
+// in range because it made the vectors itself.
 #![allow(clippy::disallowed_methods, clippy::indexing_slicing)]
 #![allow(clippy::print_stderr, clippy::print_stdout)]
 
+mod compare;
 mod connections;
 mod contender;
 mod fan_out;
@@ -22,12 +24,12 @@ mod growth;
 mod ingest;
 mod latency;
 mod load;
-mod plot;
 mod poll;
 mod process;
 mod raw;
 mod rounds;
 mod rows;
+mod sample;
 mod table;
 
 use std::error::Error;
@@ -42,21 +44,28 @@ use crate::rows::Group;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// The size of a read and of a write, for the floor and for the generators.
+/// The size of reads and writes in `raw` and in the load generators.
 const BLOCK: usize = 64 * 1024;
+
+/// How often each row is measured, unless `--old` or `--rounds` sets another number.
+const ROUNDS: u16 = 5;
 
 #[derive(Parser)]
 #[command(name = "cargo bench --bench hub --", about = "Measures hub-server beside raw and ncat")]
 struct Arguments {
-    /// What to measure [default: all of it]
+    /// What to measure [default: everything; with --old: fanout, ingest, latency, connections]
     #[arg(value_enum)]
     groups: Vec<Group>,
 
-    /// Rounds of each row; the medians are printed
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
-    rounds: u16,
+    /// Compare this build's hub-server with another one, at an absolute path
+    #[arg(long, value_name = "PATH", conflicts_with = "without")]
+    old: Option<PathBuf>,
 
-    /// How long one run lasts; rates want less than latencies
+    /// Rounds of each row [default: 5; with --old: 15]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: Option<u16>,
+
+    /// Length of one run; latencies need longer runs than rates
     #[arg(long, default_value_t = 1.0)]
     seconds: f64,
 
@@ -64,11 +73,7 @@ struct Arguments {
     #[arg(long, value_enum)]
     without: Vec<Opponent>,
 
-    /// Draw the growth of the cost into this file
-    #[arg(long)]
-    svg: Option<PathBuf>,
-
-    /// What cargo adds
+    /// Cargo adds this
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -85,7 +90,7 @@ fn main() -> Result<()> {
     match arguments.get(1).map(String::as_str) {
         Some("--launch") if arguments.len() > 3 => process::launch(&arguments[2], &arguments[3..]),
         Some("--raw") if arguments.len() == 4 => raw::run(&arguments[2], &arguments[3]),
-        // `cargo test --benches` runs this too, without `--bench`, and wants no measurement.
+        // `cargo test --benches` runs this without `--bench`. It should not measure anything.
         _ if !arguments.iter().any(|argument| argument == "--bench") => Ok(()),
         _ => measure(&Arguments::parse()),
     }
@@ -94,7 +99,19 @@ fn main() -> Result<()> {
 fn measure(arguments: &Arguments) -> Result<()> {
     process::raise_descriptor_limit()?;
     let duration = Duration::try_from_secs_f64(arguments.seconds)?;
-    let rounds = usize::from(arguments.rounds);
+    let default_rounds = if arguments.old.is_some() { compare::ROUNDS } else { ROUNDS };
+    let rounds = usize::from(arguments.rounds.unwrap_or(default_rounds));
+    println!("Medians of {rounds} interleaved rounds of {duration:?}.");
+    match &arguments.old {
+        Some(old) => compare::run(&arguments.groups, old, rounds, duration),
+        None => {
+            measure_beside_raw_and_ncat(arguments, rounds, duration);
+            Ok(())
+        }
+    }
+}
+
+fn measure_beside_raw_and_ncat(arguments: &Arguments, rounds: usize, duration: Duration) {
     let with_ncat = contender::has_ncat();
     if !with_ncat {
         println!("ncat is not installed and is left out.");
@@ -102,9 +119,9 @@ fn measure(arguments: &Arguments) -> Result<()> {
     let takes_part = |kind: &Kind| match kind {
         Kind::Raw | Kind::RawPrinting => !arguments.without.contains(&Opponent::Raw),
         Kind::Hub | Kind::HubWorkers(_) => !arguments.without.contains(&Opponent::Hub),
+        Kind::OldHub(_) => false,
         Kind::Ncat => with_ncat && !arguments.without.contains(&Opponent::Ncat),
     };
-    println!("Medians of {rounds} interleaved rounds of {duration:?}.");
     let groups = match &arguments.groups[..] {
         [] => Group::value_variants(),
         some => some,
@@ -113,7 +130,7 @@ fn measure(arguments: &Arguments) -> Result<()> {
         if group == Group::Growth {
             let contenders: Vec<Kind> =
                 [Kind::Hub, Kind::Raw].into_iter().filter(takes_part).collect();
-            growth::run(&contenders, rounds, duration, arguments.svg.as_deref())?;
+            growth::run(&contenders, rounds, duration);
             continue;
         }
         for (at, row) in rows::of(group).iter().enumerate() {
@@ -121,9 +138,8 @@ fn measure(arguments: &Arguments) -> Result<()> {
             if at == 0 {
                 table::print_head(&contenders);
             }
-            let measured = Measured::take(row.work, &contenders, rounds, duration);
+            let measured = Measured::measure(row.work, &contenders, rounds, duration);
             table::print_row(row, &contenders, &measured);
         }
     }
-    Ok(())
 }

@@ -1,4 +1,4 @@
-//! epoll, as thin as it can be: the floor and the load generators share it.
+//! A thin wrapper around epoll for the floor and the load generators.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -23,7 +23,7 @@ impl Poll {
         Ok(Self { epoll, events: Vec::with_capacity(EVENTS_PER_WAIT) })
     }
 
-    /// Has `wait` give `token` whenever the descriptor is ready.
+    /// Makes `wait` return `token` whenever the descriptor is ready.
     pub(crate) fn add(&self, source: impl AsFd, token: usize, ready: EventFlags) -> Result<()> {
         epoll::add(&self.epoll, source, EventData::new_u64(token as u64), ready)?;
         Ok(())
@@ -33,11 +33,11 @@ impl Poll {
         Ok(epoll::delete(&self.epoll, source)?)
     }
 
-    /// Waits until a descriptor is ready, or for `limit`; gives the tokens of the ready ones.
+    /// Waits until a descriptor is ready, at most for `limit`, and returns the tokens of all that are.
     pub(crate) fn wait(&mut self, limit: Option<Duration>) -> Result<impl Iterator<Item = usize>> {
         let limit = limit.map(Timespec::try_from).transpose()?;
         match epoll::wait(&self.epoll, spare_capacity(&mut self.events), limit.as_ref()) {
-            // A signal that was for somebody else; the caller waits again anyway.
+            // A signal interrupted the wait. All callers wait in a loop.
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }

@@ -1,7 +1,7 @@
-//! The floor: a server that does nothing but the system calls, in one thread.
+//! The floor: a server of one thread that does nothing but the necessary system calls.
 //!
-//! It has no limits, no events, no config, and no answer to anything that goes wrong. What the hub
-//! costs beyond it is the price of being a hub.
+//! It has no limits, no events, no config and no error handling. Whatever the hub costs beyond this is
+//! the price of its features.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
@@ -33,7 +33,7 @@ pub(crate) fn run(way: &str, port: &str) -> Result<()> {
 fn listen(port: u16) -> Result<Socket> {
     let listener = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     listener.set_reuse_address(true)?;
-    // Accepted sockets inherit it, which saves a system call for each.
+    // Accepted sockets inherit this option, which saves a system call for each.
     listener.set_tcp_nodelay(true)?;
     listener.set_nonblocking(true)?;
     listener.bind(&SocketAddrV4::new(Ipv4Addr::LOCALHOST, port).into())?;
@@ -41,7 +41,7 @@ fn listen(port: u16) -> Result<Socket> {
     Ok(listener)
 }
 
-/// The next client that waits, greeted as number `count`.
+/// Accepts the next client, if one is waiting, and greets it as number `count`.
 fn accept(listener: &Socket, count: usize) -> Result<Option<TcpStream>> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let mut socket = match rustix::net::accept_with(listener, flags) {
@@ -59,15 +59,15 @@ struct FanOut {
     clients: Vec<Receiver>,
     /// The listener and stdin.
     input: Poll,
-    /// The clients that were too slow once.
+    /// The clients that could not accept a whole block at least once.
     output: Poll,
     prints: bool,
 }
 
 struct Receiver {
     socket: TcpStream,
-    /// How much of the current block it has taken.
-    taken: usize,
+    /// How much of the current block has been written.
+    written: usize,
     watched: bool,
 }
 
@@ -86,17 +86,17 @@ impl FanOut {
             let ready: Vec<usize> = self.input.wait(None)?.collect();
             if ready.contains(&LISTENER) {
                 while let Some(socket) = accept(&self.listener, self.clients.len() + 1)? {
-                    self.clients.push(Receiver { socket, taken: 0, watched: false });
+                    self.clients.push(Receiver { socket, written: 0, watched: false });
                 }
             }
             if ready.contains(&STDIN) {
-                // Not through std's stdin, which would copy the block once more.
+                // Read directly, because std's stdin would copy the block once more.
                 match rustix::io::read(io::stdin(), &mut block[..])? {
                     0 => self.input.remove(io::stdin())?,
                     length => {
                         self.relay(&block[..length])?;
                         if self.prints {
-                            print_operators(&block[..length], &mut out);
+                            print_broadcast(&block[..length], &mut out);
                             write_all(&mut out)?;
                         }
                     }
@@ -105,14 +105,14 @@ impl FanOut {
         }
     }
 
-    /// Returns when every client has taken the block.
+    /// Returns when the block has been written to every client.
     fn relay(&mut self, block: &[u8]) -> Result<()> {
-        let mut behind = 0;
+        let mut unfinished = 0;
         for (token, client) in self.clients.iter_mut().enumerate() {
-            client.taken = 0;
+            client.written = 0;
             client.write(block)?;
-            if client.taken < block.len() {
-                behind += 1;
+            if client.written < block.len() {
+                unfinished += 1;
                 if !client.watched {
                     client.watched = true;
                     let flags = EventFlags::OUT | EventFlags::ET;
@@ -120,12 +120,12 @@ impl FanOut {
                 }
             }
         }
-        while behind > 0 {
+        while unfinished > 0 {
             for token in self.output.wait(None)? {
                 let client = &mut self.clients[token];
-                if client.taken < block.len() {
+                if client.written < block.len() {
                     client.write(block)?;
-                    behind -= usize::from(client.taken == block.len());
+                    unfinished -= usize::from(client.written == block.len());
                 }
             }
         }
@@ -133,8 +133,8 @@ impl FanOut {
     }
 }
 
-/// Appends what the server prints for the operator's lines to `out`.
-fn print_operators(block: &[u8], out: &mut Vec<u8>) {
+/// Appends the transcript of the operator's lines to `out`.
+fn print_broadcast(block: &[u8], out: &mut Vec<u8>) {
     let mut start = 0;
     for end in memchr_iter(b'\n', block) {
         out.extend_from_slice(b"> Enter message to send to all clients : ");
@@ -145,17 +145,17 @@ fn print_operators(block: &[u8], out: &mut Vec<u8>) {
 
 impl Receiver {
     fn write(&mut self, block: &[u8]) -> Result<()> {
-        match self.socket.write(&block[self.taken..]) {
-            Ok(length) => self.taken += length,
+        match self.socket.write(&block[self.written..]) {
+            Ok(length) => self.written += length,
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            // It has left: whatever is sent to it counts as taken.
-            Err(_) => self.taken = block.len(),
+            // The client has disconnected: count the rest as written.
+            Err(_) => self.written = block.len(),
         }
         Ok(())
     }
 }
 
-/// Copies the clients' lines to stdout, reversed and with their prefix.
+/// Copies the clients' lines to stdout, reversed and with a prefix.
 struct Ingest {
     listener: Socket,
     clients: Vec<Sender>,
@@ -165,7 +165,7 @@ struct Ingest {
 struct Sender {
     socket: TcpStream,
     prefix: String,
-    /// The beginning of a line whose end has not come yet.
+    /// The start of a line whose end has not arrived yet.
     partial: Vec<u8>,
 }
 
@@ -189,7 +189,7 @@ impl Ingest {
                 let client = &mut self.clients[token];
                 match client.socket.read(&mut block) {
                     Ok(0) | Err(_) => self.poll.remove(&client.socket)?,
-                    Ok(length) => client.take(&block[..length], &mut out),
+                    Ok(length) => client.receive(&block[..length], &mut out),
                 }
                 if out.len() >= BLOCK {
                     write_all(&mut out)?;
@@ -210,8 +210,8 @@ impl Ingest {
 }
 
 impl Sender {
-    /// Appends what the server prints for `block` to `out`.
-    fn take(&mut self, mut block: &[u8], out: &mut Vec<u8>) {
+    /// Appends the transcript of `block` to `out`.
+    fn receive(&mut self, mut block: &[u8], out: &mut Vec<u8>) {
         let Some(last) = memrchr(b'\n', block) else {
             self.partial.extend_from_slice(block);
             return;
@@ -240,7 +240,7 @@ impl Sender {
     }
 }
 
-/// Writes to stdout directly: std's would look for line ends and copy.
+/// Writes to stdout directly, because std's stdout would search for line ends and copy.
 fn write_all(out: &mut Vec<u8>) -> Result<()> {
     let mut rest = &out[..];
     while !rest.is_empty() {

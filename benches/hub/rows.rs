@@ -1,4 +1,4 @@
-//! The rows of the table: what is measured, on whom, and what the hub is to reach.
+//! The rows of the table: the work, the contenders, and the goals for the hub.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,43 +6,21 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use crate::contender::Kind;
+use crate::sample::Sample;
 use crate::{Result, connections, fan_out, ingest, latency};
 
-/// What one run has measured.
-pub(crate) struct Sample {
-    /// One for each figure of the row.
-    pub(crate) values: Vec<f64>,
-    pub(crate) load: Load,
-}
-
-/// How busy the load generators were: at 100 % one of them, not the server, is what was measured.
-#[derive(Clone, Copy)]
-pub(crate) struct Load {
-    /// The share of its time that the thread towards the server used a CPU.
-    pub(crate) towards: f64,
-    /// The same of the thread that takes what comes from the server.
-    pub(crate) from: f64,
-}
-
-impl Load {
-    pub(crate) fn shares(elapsed: Duration, towards: Duration, from: Duration) -> Self {
-        let share = |cpu: Duration| cpu.as_secs_f64() / elapsed.as_secs_f64();
-        Self { towards: share(towards), from: share(from) }
-    }
-}
-
-/// The groups of rows that can be picked on the command line.
+/// The groups of rows that the command line can select.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Group {
     Fanout,
     Ingest,
     Latency,
     Connections,
-    /// The hub beside a floor that prints the transcript of what it relays, too.
+    /// The hub beside a version of the floor that also prints the transcript.
     Transcript,
-    /// The hub with one event loop for its sessions and with two.
+    /// The hub with two event loops for its sessions beside the hub with one.
     Workers,
-    /// How the cost of a delivery and of a session grows with their number.
+    /// How the cost of a delivery and of a session grows with the number of clients.
     Growth,
 }
 
@@ -55,7 +33,7 @@ pub(crate) enum Work {
 }
 
 impl Work {
-    /// Measures one contender once.
+    /// Runs this work once with one contender.
     pub(crate) fn run(self, kind: Kind, duration: Duration) -> Result<Sample> {
         match self {
             Self::FanOut { clients, line } => fan_out::run(kind, clients, line, duration),
@@ -81,18 +59,29 @@ impl fmt::Display for Work {
 
 pub(crate) struct Row {
     pub(crate) work: Work,
-    /// The subject first, then what it is compared with.
+    /// The first one is compared with each of the others.
     pub(crate) contenders: Vec<Kind>,
     pub(crate) figures: Vec<Figure>,
 }
 
 pub(crate) struct Figure {
     pub(crate) what: &'static str,
+    pub(crate) quantity: Quantity,
     pub(crate) decimals: usize,
     pub(crate) goals: Vec<Goal>,
 }
 
-/// What the subject's figure is to be, in proportion to another contender's or, without one, in itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Quantity {
+    /// The only one of which more is better.
+    Rate,
+    Cpu,
+    Latency,
+    Memory,
+}
+
+/// A limit for the ratio of the first contender's figure to another's (`against`), or for the figure
+/// itself if `against` is `None`.
 #[derive(Clone, Copy)]
 pub(crate) struct Goal {
     pub(crate) against: Option<Kind>,
@@ -106,7 +95,7 @@ pub(crate) enum Bound {
 }
 
 impl Bound {
-    pub(crate) fn admits(self, value: f64) -> bool {
+    pub(crate) fn allows(self, value: f64) -> bool {
         match self {
             Self::AtLeast(bound) => value >= bound,
             Self::AtMost(bound) => value <= bound,
@@ -132,24 +121,30 @@ fn at_most(against: Kind, bound: f64) -> Goal {
 }
 
 fn row(work: Work, contenders: &[Kind], goals: &[&[Goal]]) -> Row {
-    let figures: &[(&'static str, usize)] = match work {
-        Work::FanOut { .. } => &[("million deliveries/s", 2), ("server CPU per delivery, µs", 4)],
-        Work::Ingest { .. } => &[("million lines/s", 2), ("server CPU per line, µs", 4)],
-        Work::Latency { .. } => &[("p50, µs", 0), ("p99, µs", 0)],
-        Work::Connections { .. } => {
-            &[("thousand greeted/s", 1), ("server CPU each, µs", 1), ("bytes each, idle", 0)]
+    use Quantity::{Cpu, Latency, Memory, Rate};
+    let figures: &[(&'static str, Quantity, usize)] = match work {
+        Work::FanOut { .. } => {
+            &[("million deliveries/s", Rate, 2), ("server CPU per delivery, µs", Cpu, 4)]
         }
+        Work::Ingest { .. } => &[("million lines/s", Rate, 2), ("server CPU per line, µs", Cpu, 4)],
+        Work::Latency { .. } => &[("p50, µs", Latency, 0), ("p99, µs", Latency, 0)],
+        Work::Connections { .. } => &[
+            ("thousand greeted/s", Rate, 1),
+            ("server CPU each, µs", Cpu, 1),
+            ("bytes each, idle", Memory, 0),
+        ],
     };
     let goals = goals.iter().copied().chain(std::iter::repeat(&[][..]));
-    let figures = figures.iter().zip(goals).map(|(&(what, decimals), goals)| Figure {
+    let figures = figures.iter().zip(goals).map(|(&(what, quantity, decimals), goals)| Figure {
         what,
+        quantity,
         decimals,
         goals: goals.into(),
     });
     Row { work, contenders: contenders.into(), figures: figures.collect() }
 }
 
-/// The rows of a group, with the goals that the project has set itself. Growth has a table of its own.
+/// The rows of a group, with the project's goals. Growth has none here: it prints its own table.
 pub(crate) fn of(group: Group) -> Vec<Row> {
     use Kind::{Hub, Ncat, Raw};
     let all = &[Hub, Raw, Ncat];
@@ -177,7 +172,7 @@ pub(crate) fn of(group: Group) -> Vec<Row> {
         }
         Group::Connections => {
             let bytes = Goal { against: None, bound: Bound::AtMost(3000.0) };
-            // ncat greets nobody, so one cannot tell when it has accepted.
+            // ncat sends no greeting, so a client cannot tell when it has been accepted.
             let goals = [&[at_least(Raw, 0.6)][..], &[], &[bytes]];
             vec![row(Work::Connections { count: 5000 }, &[Hub, Raw], &goals)]
         }

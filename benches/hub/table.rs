@@ -1,28 +1,31 @@
-//! The table that is printed: Markdown, ready for a README, with the goals beside the figures.
+//! Prints the tables: Markdown, ready for a README, with the goals beside the figures.
 
 use crate::contender::Kind;
-use crate::plot::Series;
 use crate::rounds::Measured;
 use crate::rows::{Bound, Figure, Goal, Row};
 
-const WHAT: usize = 60;
-const CELL: usize = 10;
+pub(crate) const WHAT: usize = 60;
+pub(crate) const CELL: usize = 10;
 const RATIO: usize = 18;
 
-/// Prints the column titles for these contenders, the first of which is the subject.
+/// Prints the column titles. The first contender is compared with each of the others.
 pub(crate) fn print_head(contenders: &[Kind]) {
     let mut titles = vec![(String::from("work"), WHAT)];
     titles.extend(contenders.iter().map(|kind| (kind.to_string(), CELL)));
     if let [subject, others @ ..] = contenders {
         titles.extend(others.iter().map(|other| (format!("{subject} / {other}"), RATIO)));
     }
-    let titles: Vec<_> =
-        titles.into_iter().map(|(title, width)| format!("{title:width$}")).collect();
+    print_titles(&titles);
+}
+
+/// Prints column titles of these widths.
+pub(crate) fn print_titles(titles: &[(String, usize)]) {
+    let titles: Vec<_> = titles.iter().map(|(title, width)| format!("{title:width$}")).collect();
     let rules: Vec<_> = titles.iter().map(|title| "-".repeat(title.chars().count())).collect();
     println!("\n| {} |\n|-{}-|", titles.join(" | "), rules.join("-|-"));
 }
 
-/// Prints a line for each figure of the row, and one with the generators' share of a CPU.
+/// Prints a line for each figure of the row, and one for the CPU share of the generators.
 pub(crate) fn print_row(row: &Row, contenders: &[Kind], measured: &Measured) {
     for (at, figure) in row.figures.iter().enumerate() {
         let mut cells = vec![format!("{:WHAT$}", what(row, figure, contenders, measured, at))];
@@ -34,7 +37,7 @@ pub(crate) fn print_row(row: &Row, contenders: &[Kind], measured: &Measured) {
         if let [subject, others @ ..] = contenders {
             for &other in others {
                 let goal = figure.goals.iter().find(|goal| goal.against == Some(other));
-                // What has a goal of its own needs no comparison.
+                // A figure whose goal is absolute is not compared.
                 let compared = figure.goals.iter().all(|goal| goal.against.is_some());
                 let ratio = compared.then(|| measured.ratio(*subject, other, at)).flatten();
                 cells.push(cell(ratio.map(|ratio| ratio_text(ratio, goal)), RATIO));
@@ -45,7 +48,7 @@ pub(crate) fn print_row(row: &Row, contenders: &[Kind], measured: &Measured) {
     print_load(contenders, measured);
 }
 
-/// The title of a line; a goal that has no other contender stands here.
+/// The title of a line, with the goal if that is absolute.
 fn what(row: &Row, figure: &Figure, contenders: &[Kind], measured: &Measured, at: usize) -> String {
     let mut what = format!("{}: {}", row.work, figure.what);
     let goal = figure.goals.iter().find(|goal| goal.against.is_none());
@@ -65,24 +68,31 @@ fn ratio_text(ratio: f64, goal: Option<&Goal>) -> String {
 }
 
 fn verdict(bound: Bound, value: f64) -> &'static str {
-    if bound.admits(value) { "✓" } else { "✗" }
+    if bound.allows(value) { "✓" } else { "✗" }
 }
 
-fn cell(text: Option<String>, width: usize) -> String {
+/// A cell of this width, with the text on its right; a dash for no text.
+pub(crate) fn cell(text: Option<String>, width: usize) -> String {
     format!("{:>width$}", text.unwrap_or_else(|| String::from("–")))
 }
 
 fn print_load(contenders: &[Kind], measured: &Measured) {
-    let mut cells =
-        vec![format!("{:WHAT$}", "  CPU of the generators, towards + from the server, %")];
+    let mut cells = load_cells(contenders, measured);
+    cells.extend(contenders.iter().skip(1).map(|_| " ".repeat(RATIO)));
+    println!("| {} |", cells.join(" | "));
+}
+
+/// A title, and the CPU shares of the generators for each contender.
+pub(crate) fn load_cells(contenders: &[Kind], measured: &Measured) -> Vec<String> {
+    let mut cells = vec![format!("{:WHAT$}", "  CPU of the generators, sending + receiving, %")];
     for &kind in contenders {
         let percent = |share: f64| format!("{:.0}", share * 100.0);
         let load = measured.load(kind);
-        let text = load.map(|load| format!("{} + {}", percent(load.towards), percent(load.from)));
+        let text =
+            load.map(|load| format!("{} + {}", percent(load.sending), percent(load.receiving)));
         cells.push(cell(text, CELL));
     }
-    cells.extend(contenders.iter().skip(1).map(|_| " ".repeat(RATIO)));
-    println!("| {} |", cells.join(" | "));
+    cells
 }
 
 /// Prints the column titles of the growth table.
@@ -94,19 +104,20 @@ pub(crate) fn print_growth_head(contenders: &[Kind]) {
     println!("\n| {} |\n|{}", titles.join(" | "), "---:|".repeat(titles.len()));
 }
 
-/// Prints a line of the growth table.
+/// Prints a line of the growth table: for each contender its CPU per delivery in ns and its bytes per
+/// session, and the ratio of the first two CPU figures.
 pub(crate) fn print_growth_row(
     clients: usize,
-    cpu: &[Series],
-    bytes: &[Series],
+    cpu: &[Option<f64>],
     ratio: Option<f64>,
+    bytes: &[Option<f64>],
 ) {
-    let mut cells = vec![clients.to_string()];
     let text = |value: Option<f64>, decimals: usize| {
         value.map_or_else(|| String::from("–"), |value| format!("{value:.decimals$}"))
     };
-    cells.extend(cpu.iter().map(|series| text(series.at(clients), 1)));
+    let mut cells = vec![clients.to_string()];
+    cells.extend(cpu.iter().map(|&value| text(value, 1)));
     cells.push(text(ratio, 2));
-    cells.extend(bytes.iter().map(|series| text(series.at(clients), 0)));
+    cells.extend(bytes.iter().map(|&value| text(value, 0)));
     println!("| {} |", cells.join(" | "));
 }
