@@ -125,7 +125,7 @@ fn a_server_that_never_closes_is_waited_for_a_few_seconds() {
     server.read_to_string(&mut text).unwrap();
     assert_eq!(text, "hello\n");
     client.ends_with(1);
-    let why = format!("hub-client: {address} has not taken all lines: no progress for 5 seconds");
+    let why = format!("hub-client: {address} has not read all lines: no progress for 5 seconds");
     assert_eq!(client.err.next(), why);
 }
 

@@ -18,6 +18,7 @@ mod example;
 mod foreign;
 mod half_close;
 mod hostile;
+mod house;
 mod json;
 mod library;
 mod limit;
