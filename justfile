@@ -2,7 +2,7 @@
 
 # Lists the recipes.
 default:
-    @just --list
+    @{{just_executable()}} --list
 
 # Runs everything that must pass before a change is merged.
 ci:

@@ -178,8 +178,9 @@ impl Client {
         }
         let mut written = 0;
         while written < wire.len() {
-            let end = if trickle { written + 1 } else { wire.len() };
-            written += writer.write(wire.get(written..end).unwrap_or_default()).await?;
+            let rest = wire.split_at(written).1;
+            let next = if trickle { rest.split_at(1).0 } else { rest };
+            written += writer.write(next).await?;
             let whole = ends.partition_point(|&end| end <= written) as u64;
             self.ledger.borrow_mut().sent(self.port, lines.start + whole);
             if trickle {
@@ -217,7 +218,7 @@ impl Client {
         }
         loop {
             let end = memchr::memrchr(b'\n', &text).map_or(0, |last| last + 1);
-            for line in text.get(..end).unwrap_or_default().split_inclusive(|&byte| byte == b'\n') {
+            for line in text.split_at(end).0.split_inclusive(|&byte| byte == b'\n') {
                 self.ledger.borrow_mut().received(self.port, line)?;
             }
             text.drain(..end);

@@ -29,8 +29,8 @@ pub(crate) const MAX_LINE: usize = 2 * 1024;
 const OUTBOX: usize = 128 * 1024;
 const STALL: &str = "2s";
 
-/// The most memory that the server may use, in KiB: what its sessions' outboxes may hold, and as
-/// much again as the tests allow a server at full load.
+/// The most memory that the server may use, in KiB: 8 MiB that its sessions' outboxes may hold, and
+/// 24 MiB for everything else.
 pub(crate) const MAX_MEMORY: u64 = 32 * 1024;
 
 /// The server's configuration file.
@@ -176,7 +176,7 @@ async fn read_events(mut stdout: pipe::Receiver, ledger: Rc<RefCell<Ledger>>) {
             Ok(_) => {}
         }
         let end = memchr::memrchr(b'\n', &text).map_or(0, |last| last + 1);
-        for line in text.get(..end).unwrap_or_default().split_inclusive(|&byte| byte == b'\n') {
+        for line in text.split_at(end).0.split_inclusive(|&byte| byte == b'\n') {
             let checked = ledger.borrow_mut().check_event(line);
             if let Err(error) = checked {
                 let line = String::from_utf8_lossy(line);
@@ -196,7 +196,7 @@ async fn read_reports(mut stderr: pipe::Receiver, ledger: Rc<RefCell<Ledger>>) {
     let mut text = Vec::new();
     while let Ok(1..) = stderr.read_buf(&mut text).await {
         while let Some(end) = memchr::memchr(b'\n', &text) {
-            let line = String::from_utf8_lossy(text.get(..end).unwrap_or_default()).into_owned();
+            let line = String::from_utf8_lossy(text.split_at(end).0).into_owned();
             ledger.borrow_mut().check_report(&line);
             text.drain(..=end);
         }

@@ -138,13 +138,14 @@ impl Script {
 /// Appends a random part of `text`, shorter than `most` bytes.
 fn part(text: &[u8], rng: &mut fastrand::Rng, most: usize, wire: &mut Vec<u8>) {
     let start = rng.usize(..text.len() - most);
-    wire.extend_from_slice(text.get(start..start + rng.usize(..most)).unwrap_or_default());
+    let (part, _) = text.split_at(start).1.split_at(rng.usize(..most));
+    wire.extend_from_slice(part);
 }
 
 /// Appends random grapheme clusters.
 fn clusters(rng: &mut fastrand::Rng, wire: &mut Vec<u8>) {
     for _ in 0..rng.u8(..20) {
-        wire.extend(rng.choice(CLUSTERS).unwrap_or_default().as_bytes());
+        wire.extend(rng.choice(CLUSTERS).into_iter().flat_map(str::bytes));
     }
 }
 
