@@ -1,5 +1,5 @@
-//! Reading a configuration never panics; an error is one sentence with a line that exists; what is
-//! accepted is written and read back as the same.
+//! Reading a configuration file never panics. An error is one sentence that names an existing line. An
+//! accepted configuration is the same after it has been written and read again.
 
 use std::process::ExitCode;
 
@@ -93,16 +93,16 @@ fn main() -> ExitCode {
     run("config", PIECES, check)
 }
 
-/// The input by itself, or in the middle of a valid file, or a valid file in which some values are
-/// others: random text alone is seldom more than a wrong syntax.
-fn file(input: &str, rng: &mut Rng) -> String {
-    let how = rng.u8(..4);
-    if how == 0 {
+/// Returns the input alone, or a valid file with the input in it, or a valid file with some values
+/// replaced: random text alone seldom gets past the TOML parser.
+fn make_file(input: &str, rng: &mut Rng) -> String {
+    let method = rng.u8(..4);
+    if method == 0 {
         return input.to_owned();
     }
     let valid = Config::default().to_toml();
     let mut lines: Vec<_> = valid.lines().map(str::to_owned).collect();
-    if how == 1 {
+    if method == 1 {
         let at = rng.usize(..lines.len());
         lines.splice(at..at + rng.usize(..2), [input.to_owned()]);
         return lines.join("\n");
@@ -129,28 +129,28 @@ fn file(input: &str, rng: &mut Rng) -> String {
 }
 
 fn check(input: &[u8], rng: &mut Rng) -> Finding {
-    let text = file(&String::from_utf8_lossy(input), rng);
+    let text = make_file(&String::from_utf8_lossy(input), rng);
     match Config::from_toml(&text, "hub.toml") {
         Ok(config) => {
             let written = config.to_toml();
             match Config::from_toml(&written, "hub.toml") {
                 Ok(again) if again == config => Ok(()),
-                Ok(_) => Err(format!("not the same when written: {written}")),
-                Err(error) => Err(format!("not valid when written: {error}: {written}")),
+                Ok(_) => Err(format!("differs after it was written and read again: {written}")),
+                Err(error) => Err(format!("invalid after it was written: {error}: {written}")),
             }
         }
         Err(error) => {
             let sentence = error.to_string();
             let number = sentence.strip_prefix("hub.toml:").and_then(|rest| rest.split_once(": "));
             let Some((number, problem)) = number else {
-                return Err(format!("no line is named: {sentence:?}"));
+                return Err(format!("the error names no line: {sentence:?}"));
             };
             let lines = 1 + text.matches('\n').count();
             if !number.parse().is_ok_and(|number| (1..=lines).contains(&number)) {
-                return Err(format!("there is no such line: {sentence:?}"));
+                return Err(format!("the error names a line that does not exist: {sentence:?}"));
             }
             if problem.is_empty() || sentence.contains('\n') {
-                return Err(format!("not one sentence: {sentence:?}"));
+                return Err(format!("the error is not one sentence: {sentence:?}"));
             }
             Ok(())
         }

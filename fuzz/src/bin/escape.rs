@@ -1,5 +1,5 @@
-//! Escaped text holds nothing that is unsafe to print and is otherwise as it was; no client can
-//! add a line to either transcript.
+//! Escaped text contains nothing that is unsafe to print, and safe text is unchanged. No client can
+//! forge a line of either transcript.
 
 use std::process::ExitCode;
 
@@ -15,7 +15,7 @@ fn main() -> ExitCode {
     run("escape", NASTY, check)
 }
 
-/// The promise, spelled out.
+/// The characters that must be escaped, written independently of the implementation.
 fn is_unsafe(character: char) -> bool {
     match u32::from(character) {
         0x09 => false,
@@ -47,32 +47,32 @@ fn check(input: &[u8], _: &mut Rng) -> Finding {
         return Err(format!("{character:?} is not escaped"));
     }
     if out != escaped(&text) {
-        return Err(format!("{text:?} gives {out:?}"));
+        return Err(format!("{text:?} is escaped as {out:?}"));
     }
     if !text.contains(is_unsafe) && out != text {
         return Err("safe text was changed".into());
     }
 
     let lines = Lines::one(&text);
-    let peer = "127.0.0.1:13442".parse().map_err(|_| "no address")?;
+    let peer = "127.0.0.1:13442".parse().map_err(|_| "invalid address")?;
     let mut page = Page::default();
     let mut transcript = ServerTranscript { program: "hub-server", at_terminal: false };
     transcript.render(&ServerEvent::Message { peer, lines: lines.clone() }.into(), &mut page);
     let prefix = "> [127.0.0.1:13442] Client message = ";
-    shows(&page, prefix, &text)?;
+    check_page(&page, prefix, &text)?;
 
     let mut page = Page::default();
     let mut transcript = ClientTranscript::new("hub-client", true);
     transcript.render(&ClientEvent::Response { lines }.into(), &mut page);
-    shows(&page, "> Server response : ", &text)
+    check_page(&page, "> Server response : ", &text)
 }
 
-/// Exactly one line behind the prefix for each line of the text.
-fn shows(page: &Page, prefix: &str, text: &str) -> Finding {
+/// Checks that each line of the text is printed as exactly one line after the prefix.
+fn check_page(page: &Page, prefix: &str, text: &str) -> Finding {
     let expected: String =
         text.split('\n').map(|line| format!("{prefix}{}\n", escaped(line))).collect();
     if page.out != expected.as_bytes() || !page.err.is_empty() {
-        return Err(format!("{text:?} reads {:?}", String::from_utf8_lossy(&page.out)));
+        return Err(format!("{text:?} is printed as {:?}", String::from_utf8_lossy(&page.out)));
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Any split of any bytes into reads gives the same lines and discards as one read, and as a slow
-//! reference.
+//! However a byte stream is split into reads, the decoder finds the same lines and the same over-long
+//! lines, and they equal those of a slow reference implementation.
 
 use std::{
     collections::VecDeque,
@@ -35,7 +35,7 @@ fn check(input: &[u8], rng: &mut Rng) -> Finding {
     let expected = reference(input, max_line);
     let decoder = || LineDecoder::with_batch(max_line, max_batch);
 
-    if decoded(decoder(), &[input], max_line)? != expected {
+    if decode_reads(decoder(), &[input], max_line)? != expected {
         return Err(format!("one read, max_line {max_line}, max_batch {max_batch}"));
     }
     let mut reads = Vec::new();
@@ -46,17 +46,17 @@ fn check(input: &[u8], rng: &mut Rng) -> Finding {
         reads.push(read);
         rest = after;
     }
-    if decoded(decoder(), &reads, max_line)? != expected {
+    if decode_reads(decoder(), &reads, max_line)? != expected {
         let sizes: Vec<_> = reads.iter().map(|read| read.len()).collect();
         return Err(format!("reads {sizes:?}, max_line {max_line}, max_batch {max_batch}"));
     }
-    if read(decoder(), reads, rng)? != expected {
+    if read_stream(decoder(), reads, rng)? != expected {
         return Err(format!("LineReader, max_line {max_line}, max_batch {max_batch}"));
     }
     Ok(())
 }
 
-/// A byte at a time.
+/// The reference: reads one byte at a time.
 fn reference(input: &[u8], max_line: usize) -> Vec<Found> {
     let mut found = Vec::new();
     let mut line = Vec::new();
@@ -81,17 +81,18 @@ fn reference(input: &[u8], max_line: usize) -> Vec<Found> {
     found
 }
 
-fn enter(decoded: Decoded, found: &mut Vec<Found>) -> Finding {
+/// Appends what was decoded to `found`, and checks the batch.
+fn collect(decoded: Decoded, found: &mut Vec<Found>) -> Finding {
     match decoded {
         Decoded::Discarded(bytes) => found.push(Found::Discarded(bytes)),
         Decoded::Lines(lines) => {
             let bytes = lines.as_bytes();
             if bytes.last() != Some(&b'\n') {
-                return Err("a batch that does not end in LF".into());
+                return Err("the batch does not end in LF".into());
             }
             let plain = bytes.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t' | b'\n'));
             if lines.is_plain() != plain {
-                return Err(format!("is_plain is {}", lines.is_plain()));
+                return Err(format!("is_plain returns {}, not {plain}", lines.is_plain()));
             }
             found.extend(lines.iter().map(|line| Found::Line(line.to_vec())));
         }
@@ -99,7 +100,8 @@ fn enter(decoded: Decoded, found: &mut Vec<Found>) -> Finding {
     Ok(())
 }
 
-fn decoded(
+/// Decodes the reads with the codec.
+fn decode_reads(
     mut decoder: LineDecoder,
     reads: &[&[u8]],
     max_line: usize,
@@ -109,20 +111,27 @@ fn decoded(
     for read in reads {
         buf.extend_from_slice(read);
         while let Some(decoded) = decoder.decode(&mut buf).map_err(|error| error.to_string())? {
-            enter(decoded, &mut found)?;
+            collect(decoded, &mut found)?;
         }
         if buf.len() > max_line + 1 {
-            return Err(format!("{} bytes are kept of a line of {max_line}", buf.len()));
+            return Err(format!(
+                "the decoder keeps {} bytes, though max_line is {max_line}",
+                buf.len()
+            ));
         }
     }
     while let Some(decoded) = decoder.decode_eof(&mut buf).map_err(|error| error.to_string())? {
-        enter(decoded, &mut found)?;
+        collect(decoded, &mut found)?;
     }
     Ok(found)
 }
 
-/// The same through a LineReader, which reads only when there is something to read.
-fn read(decoder: LineDecoder, reads: Vec<&[u8]>, rng: &mut Rng) -> Result<Vec<Found>, String> {
+/// Decodes the reads with a LineReader, over a stream that is not always ready.
+fn read_stream(
+    decoder: LineDecoder,
+    reads: Vec<&[u8]>,
+    rng: &mut Rng,
+) -> Result<Vec<Found>, String> {
     let mut stream = Stream { reads: reads.into_iter().map(<[u8]>::to_vec).collect(), rng };
     stream.reads.reverse();
     let mut reader = LineReader::new(decoder, Buffers::new(3));
@@ -137,8 +146,8 @@ fn read(decoder: LineDecoder, reads: Vec<&[u8]>, rng: &mut Rng) -> Result<Vec<Fo
                 if let Decoded::Lines(lines) = &decoded {
                     leases.push_back(reader.lease(lines));
                 }
-                enter(decoded, &mut found)?;
-                // As the Console does: batches are taken in order, some later than others.
+                collect(decoded, &mut found)?;
+                // Like the Console, free batches in order, some later than others.
                 while leases.len() > usize::from(stream.rng.u8(..3)) {
                     leases.pop_front();
                 }
@@ -147,8 +156,9 @@ fn read(decoder: LineDecoder, reads: Vec<&[u8]>, rng: &mut Rng) -> Result<Vec<Fo
     }
 }
 
+/// A stream that returns the given reads, and is sometimes not ready.
 struct Stream<'a> {
-    /// The next one last.
+    /// In reverse order: the next one is the last.
     reads: Vec<Vec<u8>>,
     rng: &'a mut Rng,
 }

@@ -1,5 +1,5 @@
-//! The reversal equals the naive one by grapheme clusters, for a line and for a batch, and undoes
-//! itself.
+//! The reversal equals a naive reversal by grapheme clusters, for a line and for a batch, and reversing
+//! twice gives the original.
 
 use std::process::ExitCode;
 
@@ -15,30 +15,30 @@ fn main() -> ExitCode {
     run("reverse", NASTY, check)
 }
 
-fn naively(line: &str) -> String {
+fn reverse_naively(line: &str) -> String {
     line.graphemes(true).rev().collect()
 }
 
 fn check(input: &[u8], _: &mut Rng) -> Finding {
     let text = String::from_utf8_lossy(input);
     for line in text.split('\n') {
-        let turned = naively(line);
-        if reverse(line) != turned {
-            return Err(format!("{line:?} gives {:?} and not {turned:?}", reverse(line)));
+        let reversed = reverse_naively(line);
+        if reverse(line) != reversed {
+            return Err(format!("{line:?} gives {:?} instead of {reversed:?}", reverse(line)));
         }
-        // Clusters that stand side by side for the first time may become one.
-        let stay_apart = turned.graphemes(true).rev().eq(line.graphemes(true));
-        if stay_apart && reverse(&turned) != line {
-            return Err(format!("{line:?} twice reversed gives {:?}", reverse(&turned)));
+        // Reversing can put clusters side by side that then join into one.
+        let clusters_stay_separate = reversed.graphemes(true).rev().eq(line.graphemes(true));
+        if clusters_stay_separate && reverse(&reversed) != line {
+            return Err(format!("{line:?} twice reversed gives {:?}", reverse(&reversed)));
         }
     }
     let lines = Lines::one(&text);
-    let kept = lines.clone();
-    let expected: Vec<_> = text.split('\n').map(naively).collect();
-    for turned in [reverse_lines(lines.clone()), reverse_lines(lines.compact())] {
-        if !turned.iter().eq(expected.iter().map(String::as_bytes)) {
-            return Err("a batch is not reversed line by line".into());
+    let copy = lines.clone();
+    let expected: Vec<_> = text.split('\n').map(reverse_naively).collect();
+    for reversed in [reverse_lines(lines.clone()), reverse_lines(lines.compact())] {
+        if !reversed.iter().eq(expected.iter().map(String::as_bytes)) {
+            return Err("the batch is not reversed line by line".into());
         }
     }
-    if lines != kept { Err("a shared batch was changed".into()) } else { Ok(()) }
+    if lines != copy { Err("reversing changed a shared batch".into()) } else { Ok(()) }
 }

@@ -1,40 +1,40 @@
-//! The script: what every line says, from its author and number alone, so that a line can be
-//! checked wherever it arrives without having been kept.
+//! The script: computes the text of every line from its author and number alone, so that a line can
+//! be checked wherever it arrives without having been kept.
 
 use std::io::Write;
 
 use unicode_segmentation::UnicodeSegmentation;
 
-/// Text of which lines take parts.
+/// The size of the text that lines take parts of.
 const PROSE: usize = 64 * 1024;
 
-/// Clusters of more than one byte or character that no neighbour combines with.
+/// Grapheme clusters of several bytes or characters. None of them combines with its neighbours.
 const CLUSTERS: [&str; 12] =
     ["é", "e\u{301}", "👍🏽", "👩‍👩‍👧", "ß", "日", "本", "ж", "נ", "क्षि", "ใจ", "\u{1b}[31m"];
 
-/// What a client says.
+/// What kind of lines a client sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Style {
+pub(crate) enum Style {
     /// Lines as people and programs write them.
     Tidy,
-    /// Noise: invalid UTF-8, control characters, lines that are too long.
+    /// Invalid UTF-8, control characters, lines that are too long.
     Junk,
-    /// One line without an end, of so many bytes.
+    /// One line without LF, of this many bytes.
     Endless(usize),
 }
 
-/// What the server must say of a client's line.
+/// What the server must print for a client's line.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// That it came: the text as the operator sees it.
+pub(crate) enum Outcome {
+    /// The line was received: the text that the operator sees.
     Message(String),
-    /// That it was too long: the length.
+    /// The line was too long: its length in bytes.
     Discarded(usize),
 }
 
 /// See the [module's documentation](self).
 #[derive(Debug)]
-pub struct Script {
+pub(crate) struct Script {
     seed: u64,
     max_line: usize,
     prose: Vec<u8>,
@@ -42,8 +42,8 @@ pub struct Script {
 }
 
 impl Script {
-    /// The script of this seed for a server with this limit of a line's length.
-    pub fn new(seed: u64, max_line: usize) -> Self {
+    /// The script for this seed, and for a server with this limit of a line's length.
+    pub(crate) fn new(seed: u64, max_line: usize) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
         let prose = (0..PROSE).map(|_| rng.u8(b' '..=b'~')).collect();
         let noise = (0..PROSE).map(|_| rng.u8(..));
@@ -51,8 +51,8 @@ impl Script {
         Self { seed, max_line, prose, noise }
     }
 
-    /// Where all that is random comes from.
-    pub fn seed(&self) -> u64 {
+    /// The seed that all random choices come from.
+    pub(crate) fn seed(&self) -> u64 {
         self.seed
     }
 
@@ -61,8 +61,8 @@ impl Script {
         fastrand::Rng::with_seed(self.seed ^ mixed)
     }
 
-    /// Adds the operator's line to `wire`, with its end.
-    pub fn broadcast(&self, number: u64, wire: &mut Vec<u8>) {
+    /// Appends the operator's line of this number, with its LF, to `wire`.
+    pub(crate) fn broadcast(&self, number: u64, wire: &mut Vec<u8>) {
         let mut rng = self.rng(u64::MAX, number);
         put(wire, format_args!("b{number} "));
         match rng.u8(..100) {
@@ -73,14 +73,14 @@ impl Script {
         wire.push(b'\n');
     }
 
-    /// A line of the operator that is too long to be sent.
-    pub fn overlong(&self, wire: &mut Vec<u8>) {
+    /// Appends a line that is too long to be broadcast.
+    pub(crate) fn too_long(&self, wire: &mut Vec<u8>) {
         wire.extend(std::iter::repeat_n(b'!', self.max_line + 1));
         wire.push(b'\n');
     }
 
-    /// Adds the client's line to `wire`, with its end.
-    pub fn line(&self, client: u64, number: u64, style: Style, wire: &mut Vec<u8>) {
+    /// Appends the client's line of this number, with its LF or CR LF, to `wire`.
+    pub(crate) fn line(&self, client: u64, number: u64, style: Style, wire: &mut Vec<u8>) {
         let mut rng = self.rng(client, number);
         if let Style::Endless(bytes) = style {
             wire.extend(self.noise.iter().cycle().take(bytes));
@@ -95,7 +95,7 @@ impl Script {
                 (Style::Tidy, _) => part(&self.prose, &mut rng, 80, wire),
                 (_, 0..10) => part(&self.noise, &mut rng, 200, wire),
                 (_, 10) => part(&self.noise, &mut rng, 4 * self.max_line, wire),
-                // Exactly as long as allowed, or one more.
+                // Exactly as long as allowed, or one byte longer.
                 (_, 11) => {
                     let rest = self.max_line - (wire.len() - start) + rng.usize(..2);
                     wire.extend(std::iter::repeat_n(b'x', rest));
@@ -106,9 +106,15 @@ impl Script {
         wire.extend_from_slice(if rng.u8(..10) == 0 { b"\r\n" } else { b"\n" });
     }
 
-    /// What the server must say of that line. An `unfinished` one had no LF, but the end of the
-    /// stream instead.
-    pub fn outcome(&self, client: u64, number: u64, style: Style, unfinished: bool) -> Outcome {
+    /// What the server must print for that line. An `unfinished` line is ended by the end of the
+    /// stream instead of LF.
+    pub(crate) fn outcome(
+        &self,
+        client: u64,
+        number: u64,
+        style: Style,
+        unfinished: bool,
+    ) -> Outcome {
         let mut line = Vec::new();
         self.line(client, number, style, &mut line);
         line.pop();
@@ -119,7 +125,7 @@ impl Script {
             return Outcome::Discarded(line.len());
         }
         let line = String::from_utf8_lossy(&line);
-        // CR LF is the only cluster in ASCII, and there is no LF here.
+        // The only cluster in ASCII is CR LF, and there is no LF here.
         let reversed = if line.is_ascii() {
             line.chars().rev().collect()
         } else {
@@ -129,18 +135,21 @@ impl Script {
     }
 }
 
+/// Appends a random part of `text`, shorter than `most` bytes.
 fn part(text: &[u8], rng: &mut fastrand::Rng, most: usize, wire: &mut Vec<u8>) {
     let start = rng.usize(..text.len() - most);
-    wire.extend_from_slice(text.get(start..start + rng.usize(..most)).unwrap_or_default());
+    let (part, _) = text.split_at(start).1.split_at(rng.usize(..most));
+    wire.extend_from_slice(part);
 }
 
+/// Appends random grapheme clusters.
 fn clusters(rng: &mut fastrand::Rng, wire: &mut Vec<u8>) {
     for _ in 0..rng.u8(..20) {
-        wire.extend(rng.choice(CLUSTERS).unwrap_or_default().as_bytes());
+        wire.extend(rng.choice(CLUSTERS).into_iter().flat_map(str::bytes));
     }
 }
 
 fn put(wire: &mut Vec<u8>, what: std::fmt::Arguments<'_>) {
-    // Writing to memory does not fail.
+    // Writing to a Vec does not fail.
     let _ = wire.write_fmt(what);
 }
