@@ -27,7 +27,7 @@ use crate::{
         session::{Session, Setup},
         stdin_reader::{Finish, RelayHandle, StdinReader},
     },
-    config::Config,
+    config::{Config, ConfigError},
     events::wording::os_error_text,
     net::listener,
     wire::line_reader::Buffers,
@@ -45,6 +45,9 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Why the server could not start, or could not go on.
 #[derive(Debug, Error)]
 pub enum ServerError {
+    /// The configuration is not valid.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The address is taken, or not this host's.
     #[error("cannot listen on {address}: {}", os_error_text(.source))]
     Bind {
@@ -85,8 +88,9 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`ServerError::Bind`].
+    /// [`ServerError::Config`] and [`ServerError::Bind`].
     pub fn bind(config: Config) -> Result<Self, ServerError> {
+        config.validate()?;
         let address = SocketAddr::new(config.server.bind, config.server.port);
         let failed = |source| ServerError::Bind { address, source };
         let sessions = config.server.max_sessions;

@@ -180,8 +180,9 @@ fn command(kind: Kind, way: Way, clients: usize, port: u16) -> Result<Command> {
             command.arg(this).args(["--raw", way, &port])
         }
         Kind::Hub | Kind::HubWorkers(_) => {
-            for key in ["HUB_CONFIG", "HUB_PORT", "HUB_BIND", "HUB_MAX_SESSIONS", "HUB_FORMAT"] {
-                command.env_remove(key);
+            let variables = std::env::vars_os().map(|(name, _)| name);
+            for name in variables.filter(|name| name.as_encoded_bytes().starts_with(b"LINEHUB_")) {
+                command.env_remove(name);
             }
             command.arg(env!("CARGO_BIN_EXE_hub-server")).args([
                 "--bind",

@@ -25,7 +25,10 @@ fn main() {
         Err(error) => args::fail(PROGRAM, &error, 2),
     };
     if args.check {
-        args::say(PROGRAM, &config.to_toml());
+        match config.to_toml() {
+            Ok(text) => args::say(PROGRAM, &text),
+            Err(error) => args::fail(PROGRAM, &error, 2),
+        }
     }
     let room = descriptors::make_room_for(config.server.max_sessions);
     // Those of the sessions, and the Writer's.
