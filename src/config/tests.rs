@@ -50,15 +50,16 @@ fn an_empty_file_means_the_defaults() {
 fn a_written_configuration_reads_back_the_same() {
     let mut config = Config::default();
     assert_eq!(parsed(&config.to_toml().unwrap()), config);
-    config.server =
-        Listen { port: 0, bind: "::".parse().unwrap(), max_sessions: 10_000, workers: 2 };
-    config.limits = Limits { max_line: 1000, outbox: 3 << 20 };
-    config.timeouts = Timeouts {
-        stall: Duration::from_millis(1500),
-        idle: Some(Duration::from_secs(3600)),
-        keepalive: None,
-        drain: Duration::from_millis(1),
-    };
+    config.server.port = 0;
+    config.server.bind = "::".parse().unwrap();
+    config.server.max_sessions = 10_000;
+    config.server.workers = 2;
+    config.limits.max_line = 1000;
+    config.limits.outbox = 3 << 20;
+    config.timeouts.stall = Duration::from_millis(1500);
+    config.timeouts.idle = Some(Duration::from_secs(3600));
+    config.timeouts.keepalive = None;
+    config.timeouts.drain = Duration::from_millis(1);
     config.console.format = Format::Json;
     assert_eq!(parsed(&config.to_toml().unwrap()), config);
     config.validate().unwrap();
@@ -66,13 +67,21 @@ fn a_written_configuration_reads_back_the_same() {
 
 #[test]
 fn sizes_and_durations_are_written_with_their_largest_unit() {
-    assert_eq!(
-        Config::default().to_toml().unwrap(),
-        "[server]\nport = 4444\nbind = \"0.0.0.0\"\nmax_sessions = 4\nworkers = 1\n\n\
-         [limits]\nmax_line = \"64 KiB\"\noutbox = \"1 MiB\"\n\n\
-         [timeouts]\nstall = \"10s\"\nidle = \"off\"\nkeepalive = \"1m\"\ndrain = \"5s\"\n\n\
-         [console]\nformat = \"text\"\n"
-    );
+    let mut config = Config::default();
+    config.limits.max_line = 1000;
+    config.timeouts.stall = Duration::from_millis(1500);
+    let text = config.to_toml().unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    for expected in [
+        "max_line = 1000",
+        "outbox = \"1 MiB\"",
+        "stall = \"1s 500ms\"",
+        "idle = \"off\"",
+        "keepalive = \"1m\"",
+        "drain = \"5s\"",
+    ] {
+        assert!(lines.contains(&expected), "{expected}: {text}");
+    }
 }
 
 #[test]
@@ -243,16 +252,14 @@ fn an_error_names_file_line_and_key_and_what_was_expected() {
         ),
         (
             "# a comment\n[server]\nprot = 1",
-            "hub.toml:3: server.prot: unknown field `prot`, expected one of `port`, `bind`, \
-             `max_sessions`, `workers`",
+            "hub.toml:3: server.prot: unknown field `prot`, expected one of ",
         ),
-        (
-            "[sever]\nport = 1",
-            "hub.toml:1: sever: unknown field `sever`, expected one of `server`, `limits`, \
-             `timeouts`, `console`",
-        ),
+        ("[sever]\nport = 1", "hub.toml:1: sever: unknown field `sever`, expected one of "),
     ] {
-        assert_eq!(error(text), expected);
+        // The names that end the last two grow with the options.
+        let error = error(text);
+        let error = error.split_inclusive("expected one of ").next().unwrap();
+        assert_eq!(error, expected);
     }
 }
 
