@@ -28,7 +28,7 @@ use crate::{
         session::{Session, Setup},
         stdin_reader::{Finish, RelayHandle, StdinReader},
     },
-    config::Config,
+    config::{Config, ConfigError},
     events::{ServerEvent, wording::os_error_text},
     net::listener,
     wire::line_reader::Buffers,
@@ -46,6 +46,9 @@ const LAST_OUTPUT: Duration = Duration::from_millis(500);
 /// Why the server could not start, or could not continue.
 #[derive(Debug, Error)]
 pub enum ServerError {
+    /// The configuration is not valid.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The address is in use, or is not an address of this host.
     #[error("cannot listen on {address}: {}", os_error_text(.source))]
     Bind {
@@ -91,8 +94,9 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`ServerError::Bind`].
+    /// [`ServerError::Config`] and [`ServerError::Bind`].
     pub fn bind(config: Config) -> Result<Self, ServerError> {
+        config.validate()?;
         let address = SocketAddr::new(config.server.bind, config.server.port);
         let failed = |source| ServerError::Bind { address, source };
         let sessions = config.server.max_sessions;

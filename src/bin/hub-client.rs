@@ -38,7 +38,7 @@ fn main() {
 /// Sends what is entered and prints what the server sends, until either side ends the conversation.
 async fn converse(args: ClientArgs) -> Result<(), ClientError> {
     let mut terminal = Terminal::open(CLIENT_PROMPT).map_err(ClientError::Input)?;
-    let renderer: Box<dyn Render<ClientEvent>> = match args.format {
+    let renderer: Box<dyn Render<ClientEvent>> = match args.format() {
         Format::Text => Box::new(ClientTranscript::new(PROGRAM, terminal.is_some())),
         Format::Json => Box::new(Json { program: PROGRAM }),
     };

@@ -24,7 +24,10 @@ fn main() {
         Err(error) => args::fail(PROGRAM, &error, 2),
     };
     if args.check {
-        args::say(PROGRAM, &config.to_toml());
+        match config.to_toml() {
+            Ok(text) => args::say(PROGRAM, &text),
+            Err(error) => args::fail(PROGRAM, &error, 2),
+        }
     }
     let room = descriptors::make_room_for(config.server.max_sessions);
     if let Err(sentence) = descriptors::check_available(Server::event_loops(&config)) {

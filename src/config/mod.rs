@@ -1,43 +1,35 @@
-//! The server's configuration: a TOML file and what overrides it, validated once. After that
-//! nothing is optional.
+//! The server's configuration: its options with their defaults, read from a TOML file, overridden by
+//! flags and environment variables, and validated.
+//!
+//! To add an option: add a field with its kind of value (see `values`), its default, its lines in
+//! config/server.toml, and its row in README.md. A range belongs to the kind of value; what two options
+//! require of each other belongs to `Config::conflict`.
 
 mod file;
+mod values;
 
 use std::{
     fmt::{self, Display, Formatter},
-    fs, io,
+    io,
     net::{IpAddr, Ipv4Addr},
     ops::RangeInclusive,
     path::Path,
-    str::FromStr,
     time::Duration,
 };
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use self::file::File;
-use crate::{
-    events::wording::{one_line, os_error_text},
-    wire::outbox::BATCH_OVERHEAD,
-};
+pub(crate) use self::values::{choice::parse as choice, sessions::expected as expected_sessions};
+use self::{file::Source, values::Choice};
+use crate::{events::wording::os_error_text, wire::outbox::BATCH_OVERHEAD};
 
-/// Sessions that may be asked for.
+/// How many sessions [`Listen::max_sessions`] may allow.
 pub const SESSIONS: RangeInclusive<usize> = 1..=1_000_000;
 
-const WORKERS: RangeInclusive<usize> = 1..=64;
-
-/// Sizes in bytes that may be asked for.
-const SIZES: RangeInclusive<u64> = 1..=1 << 30;
-
-/// Durations that may be asked for: a year is for ever, and nothing overflows.
-const DURATIONS: RangeInclusive<Duration> =
-    Duration::from_millis(1)..=Duration::from_secs(365 * 24 * 60 * 60);
-
-/// What TCP_KEEPIDLE takes (tcp(7)).
-const KEEPALIVES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(32_767);
-
 /// The whole configuration.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// `[server]`
     pub server: Listen,
@@ -49,61 +41,77 @@ pub struct Config {
     pub console: ConsoleConfig,
 }
 
-/// Where to listen, and for how many.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Where to listen, and for how many clients.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Listen {
-    /// TCP port. 0 takes a free one. Default: 4444.
+    /// TCP port; 0 picks a free one. Default: 4444.
+    #[serde(deserialize_with = "values::port")]
     pub port: u16,
-    /// IP address of this host. `::` serves IPv4 and IPv6 both. Default: `0.0.0.0`.
+    /// IP address of this host; `::` serves both IPv4 and IPv6. Default: `0.0.0.0`.
+    #[serde(deserialize_with = "values::address")]
     pub bind: IpAddr,
-    /// Clients at once, 1 to 1,000,000; the next is refused. Default: 4.
+    /// Clients at once, within [`SESSIONS`]; further ones are refused. Default: 4.
+    #[serde(with = "values::sessions")]
     pub max_sessions: usize,
-    /// Event loops that the sessions are spread over, 1 to 64. Default: 1, which is as fast as more
+    /// Event loops that share the sessions, 1 to 64. Default: 1, which is as fast as more of them
     /// where the kernel does most of the work.
+    #[serde(with = "values::workers")]
     pub workers: usize,
 }
 
-/// How much of anything.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Limits on memory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// The longest line in bytes, its end not counted; a longer one is discarded and reported.
     /// Default: 64 KiB.
+    #[serde(with = "values::size")]
     pub max_line: usize,
-    /// Bytes that may wait for one client, [`BATCH_OVERHEAD`] for each batch of lines included. A
-    /// client that is slower than the operator has this much time to catch up before it holds up
-    /// the others. Default: 1 MiB.
+    /// Bytes that may be queued for one client, including [`BATCH_OVERHEAD`] for each batch of lines.
+    /// The larger it is, the further a slow client can lag before it delays the others.
+    /// Default: 1 MiB.
+    #[serde(with = "values::size")]
     pub outbox: usize,
 }
 
-/// How long anything may take.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How long things may take.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Timeouts {
-    /// How long a full outbox may hold up the hub; then its client is let go. Default: 10 s.
+    /// How long a client's full outbox may delay the operator before its session is closed.
+    /// Default: 10 s.
+    #[serde(with = "values::duration")]
     pub stall: Duration,
-    /// A client that has sent nothing for so long is let go. Default: none is.
+    /// A session whose client has sent nothing for this long is closed. Default: `None`, never.
+    #[serde(with = "values::duration_or_off")]
     pub idle: Option<Duration>,
-    /// After so much silence the kernel asks whether the peer is still there, so that a dead one
-    /// frees its place. See [`listener::bind`](crate::net::listener::bind) for what is on its way then.
-    /// Whole seconds, 1 to 32,767. Default: 60 s.
+    /// After this much silence the kernel probes whether the peer is still there, so that a dead
+    /// client's slot is freed. [`listener::bind`](crate::net::listener::bind) says what happens to data
+    /// in flight. Whole seconds, 1 to 32,767. Default: 60 s.
+    #[serde(with = "values::keepalive")]
     pub keepalive: Option<Duration>,
-    /// How long stopping may take; then what still waits is dropped. Default: 5 s.
+    /// How long stopping may take; lines that are still queued then are dropped. Default: 5 s.
+    #[serde(with = "values::duration")]
     pub drain: Duration,
 }
 
 /// What the operator sees.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct ConsoleConfig {
-    /// What stdout says. Default: text.
+    /// The format of stdout. Default: text.
+    #[serde(with = "values::choice")]
     pub format: Format,
 }
 
-/// What a program says on stdout.
+/// The format of a program's stdout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
-    /// A transcript, to be read.
+    /// A transcript for people.
     #[default]
     Text,
-    /// One JSON object a line, for programs.
+    /// One JSON object per line, for programs.
     Json,
 }
 
@@ -130,28 +138,18 @@ impl Default for Timeouts {
     }
 }
 
-impl FromStr for Format {
-    type Err = &'static str;
+impl Choice for Format {
+    const ALL: &'static [Self] = &[Self::Text, Self::Json];
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "text" => Ok(Self::Text),
-            "json" => Ok(Self::Json),
-            _ => Err("expected text or json"),
+    fn word(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
         }
     }
 }
 
-impl Display for Format {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Text => "text",
-            Self::Json => "json",
-        })
-    }
-}
-
-/// What comes from flags and the environment, and beats the file.
+/// What flags and environment variables set. It overrides the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
     /// For `server.port`.
@@ -164,46 +162,64 @@ pub struct Overrides {
     pub format: Option<Format>,
 }
 
-/// Why a configuration is not one, in one plain sentence.
+/// Why a configuration cannot be used, as one plain sentence.
 #[derive(Debug, Error)]
 pub enum ConfigError {
-    /// There is no such file, or it cannot be read.
+    /// The file does not exist or cannot be read.
     #[error("{file}: {}", os_error_text(.source))]
     Unreadable {
-        /// The file.
+        /// The file's name.
         file: String,
-        /// The system's answer.
+        /// The error of the system.
         source: io::Error,
     },
-    /// Something in the file is wrong.
-    #[error("{file}:{line}: {problem}")]
+    /// A value is wrong, or the file is not TOML.
+    #[error("{}{problem}", prefix(.location.as_ref()))]
     Invalid {
-        /// The file.
-        file: String,
-        /// The line, counted from 1.
-        line: usize,
-        /// Which key, and what was expected.
+        /// Where the value is, if it is in a file.
+        location: Option<Location>,
+        /// The value's key, such as `limits.outbox`; empty if the file is not TOML.
+        key: String,
+        /// Which key is wrong, and what was expected.
         problem: String,
     },
 }
 
+/// A place in a configuration file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// The file's name.
+    pub file: String,
+    /// The line, counted from 1.
+    pub line: usize,
+}
+
+impl Display for Location {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+fn prefix(location: Option<&Location>) -> String {
+    location.map(|location| format!("{location}: ")).unwrap_or_default()
+}
+
+/// Values that are possible by themselves but not together.
+struct Conflict {
+    /// The keys, the one to change first.
+    keys: [&'static str; 2],
+    problem: String,
+}
+
 impl Config {
-    /// Reads the file, if there is one, and applies what overrides it.
+    /// Reads the file, if there is one, applies what overrides it, and validates the result.
     ///
     /// # Errors
     ///
-    /// Both of [`ConfigError`].
+    /// [`ConfigError::Unreadable`] and [`ConfigError::Invalid`].
     pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Self, ConfigError> {
-        let mut config = Self::default();
-        if let Some(path) = file {
-            let file = path.display().to_string();
-            match fs::read_to_string(path) {
-                Ok(text) => config = Self::from_toml(&text, &file)?,
-                Err(source) => return Err(ConfigError::Unreadable { file, source }),
-            }
-        }
-        config.apply(overrides);
-        Ok(config)
+        let source = file.map(Source::read).transpose()?;
+        Self::build(source.as_ref(), overrides)
     }
 
     /// Parses and validates the text of a file; `file` is its name in errors.
@@ -212,33 +228,38 @@ impl Config {
     ///
     /// [`ConfigError::Invalid`].
     pub fn from_toml(text: &str, file: &str) -> Result<Self, ConfigError> {
-        let invalid = |start: usize, problem: &str| {
-            let before = text.get(..start).unwrap_or(text);
-            let line = 1 + before.matches('\n').count();
-            // Keys are of any characters.
-            let problem = one_line(problem);
-            ConfigError::Invalid { file: file.to_owned(), line, problem }
+        Self::build(Some(&Source::named(file, text)), &Overrides::default())
+    }
+
+    /// Checks every value by itself, and then those that depend on each other.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Invalid`] without a location.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        self.validate_with(None)
+    }
+
+    /// The configuration as the text of a file with the same meaning.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Invalid`] if a value has no form in TOML. A valid configuration has no such value.
+    pub fn to_toml(&self) -> Result<String, ConfigError> {
+        toml::to_string(self).map_err(|error| ConfigError::Invalid {
+            location: None,
+            key: String::new(),
+            problem: format!("the configuration cannot be written as TOML: {error}"),
+        })
+    }
+
+    fn build(source: Option<&Source>, overrides: &Overrides) -> Result<Self, ConfigError> {
+        let mut config = match source {
+            Some(source) => source.parse()?,
+            None => Self::default(),
         };
-        let file = File::parse(text).map_err(|(start, problem)| invalid(start, &problem))?;
-        let mut config = Self::default();
-        // The one that the sentence begins with, if the file has it.
-        let blamed = file.limits.outbox.as_ref().or(file.limits.max_line.as_ref());
-        let blamed = blamed.map_or(0, |size| size.span().start);
-        file.server.apply(&mut config.server);
-        file.limits.apply(&mut config.limits);
-        file.timeouts.apply(&mut config.timeouts);
-        set(&mut config.console.format, file.console.format);
-        let Limits { max_line, outbox } = config.limits;
-        let least = max_line + 1 + BATCH_OVERHEAD;
-        if outbox < least {
-            return Err(invalid(
-                blamed,
-                &format!(
-                    "limits.outbox ({outbox} bytes) cannot hold a longest line (limits.max_line, \
-                     {max_line} bytes): expected limits.outbox to be at least {least}"
-                ),
-            ));
-        }
+        config.apply(overrides);
+        config.validate_with(source)?;
         Ok(config)
     }
 
@@ -250,25 +271,31 @@ impl Config {
         set(&mut self.console.format, format);
     }
 
-    /// The configuration as a file would say it.
-    pub fn to_toml(&self) -> String {
-        let Listen { port, bind, max_sessions, workers } = &self.server;
+    /// Validates values that may have come from this source, among others.
+    fn validate_with(&self, source: Option<&Source>) -> Result<(), ConfigError> {
+        // The rule for each value is beside its field, and applies when the value is read. Writing the
+        // configuration and reading it back applies the same rules to values that were set in code.
+        Source::written_from(self)?.parse()?;
+        match self.conflict() {
+            None => Ok(()),
+            Some(Conflict { keys, problem }) => Err(ConfigError::Invalid {
+                location: source.and_then(|source| source.location_of(&keys)),
+                key: keys[0].to_owned(),
+                problem,
+            }),
+        }
+    }
+
+    fn conflict(&self) -> Option<Conflict> {
         let Limits { max_line, outbox } = self.limits;
-        let Timeouts { stall, idle, keepalive, drain } = self.timeouts;
-        let (max_line, outbox) = (size_text(max_line), size_text(outbox));
-        let duration = |time: Duration| format!("\"{}\"", humantime::format_duration(time));
-        let or_off = |time: Option<_>| time.map_or_else(|| "\"off\"".to_owned(), duration);
-        let (stall, drain) = (duration(stall), duration(drain));
-        let (idle, keepalive) = (or_off(idle), or_off(keepalive));
-        let format = self.console.format;
-        format!(
-            "[server]\nport = {port}\nbind = \"{bind}\"\nmax_sessions = {max_sessions}\n\
-             workers = {workers}\n\n\
-             [limits]\nmax_line = {max_line}\noutbox = {outbox}\n\n\
-             [timeouts]\nstall = {stall}\nidle = {idle}\nkeepalive = {keepalive}\n\
-             drain = {drain}\n\n\
-             [console]\nformat = \"{format}\"\n"
-        )
+        let least = max_line + 1 + BATCH_OVERHEAD;
+        (outbox < least).then(|| Conflict {
+            keys: ["limits.outbox", "limits.max_line"],
+            problem: format!(
+                "limits.outbox ({outbox} bytes) cannot hold a longest line (limits.max_line, \
+                 {max_line} bytes): expected limits.outbox to be at least {least}"
+            ),
+        })
     }
 }
 
@@ -276,16 +303,6 @@ fn set<T>(value: &mut T, given: Option<T>) {
     if let Some(given) = given {
         *value = given;
     }
-}
-
-/// The size with the largest unit in which it is a whole number.
-fn size_text(bytes: usize) -> String {
-    for (unit, name) in [(1_usize << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")] {
-        if bytes >= unit && bytes.is_multiple_of(unit) {
-            return format!("\"{} {name}\"", bytes / unit);
-        }
-    }
-    bytes.to_string()
 }
 
 #[cfg(test)]

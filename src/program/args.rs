@@ -1,5 +1,5 @@
-//! The arguments of both programs, and what either says by itself: what it was asked for, and why it
-//! fails.
+//! The arguments of both programs, the environment variables that stand in for them, and what either
+//! program prints by itself: the text it was asked for, or why it fails.
 
 use std::{
     env,
@@ -12,52 +12,62 @@ use std::{
 };
 
 use clap::{
-    Arg, Command, Parser,
-    builder::Resettable,
-    error::{ContextValue, ErrorKind},
+    Parser,
+    error::{ContextKind, ContextValue, ErrorKind},
 };
 
 use crate::{
-    config::{Format, Overrides, SESSIONS},
+    config::{Format, Overrides, SESSIONS, choice, expected_sessions},
     events::wording::{one_line, os_error_text},
 };
+
+/// clap's own words.
+const HELP_HINT: &str = "For more information, try '--help'.";
 
 /// hub-server: a TCP line hub.
 ///
 /// Clients send lines, the operator reads them live, and each line that the operator enters goes
-/// to all of them. A flag beats the environment, which beats the file, which beats the default.
+/// to all of them. A flag overrides the environment, which overrides the file, which overrides the
+/// default.
 #[derive(Debug, Parser)]
 #[command(name = "hub-server", version)]
 pub struct ServerArgs {
-    /// TCP port to listen at; 0 takes a free one and prints which [default: 4444]
-    #[arg(env = "HUB_PORT", hide_env_values = true, value_parser = port)]
+    /// TCP port to listen on; 0 picks a free one and prints it [env: LINEHUB_PORT] [default: 4444]
+    #[arg(value_parser = port)]
     port: Option<u16>,
 
-    /// TOML file with the configuration
-    #[arg(long, value_name = "FILE", env = "HUB_CONFIG", hide_env_values = true)]
+    /// TOML file with the configuration [env: LINEHUB_CONFIG]
+    #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// IP address to listen at; `::` serves IPv4 and IPv6 both [default: 0.0.0.0]
-    #[arg(long, value_name = "ADDR", env = "HUB_BIND", hide_env_values = true)]
-    #[arg(value_parser = address)]
+    /// IP address to listen on; `::` serves both IPv4 and IPv6 [env: LINEHUB_BIND]
+    /// [default: 0.0.0.0]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     bind: Option<IpAddr>,
 
-    /// Clients at once, 1 to 1000000; more are refused [default: 4]
-    #[arg(long, value_name = "N", env = "HUB_MAX_SESSIONS", hide_env_values = true)]
-    #[arg(value_parser = sessions)]
+    #[arg(long, value_name = "N", value_parser = sessions, help = max_sessions_help())]
     max_sessions: Option<usize>,
 
-    /// What stdout says: a transcript, or JSON, one event a line [default: text]
-    #[arg(long, value_name = "text|json", env = "HUB_FORMAT", hide_env_values = true)]
+    /// Format of stdout: a transcript, or JSON with one event per line [env: LINEHUB_FORMAT]
+    /// [default: text]
+    #[arg(long, value_name = "text|json", value_parser = choice::<Format>)]
     format: Option<Format>,
 
-    /// Validate the configuration, print what is in force as TOML, and exit
+    /// Validate the configuration, print the effective one as TOML, and exit
     #[arg(long)]
     pub check: bool,
 }
 
+fn max_sessions_help() -> String {
+    let (least, most) = (SESSIONS.start(), SESSIONS.end());
+    format!(
+        "Clients at once, {least} to {most}; further ones are refused [env: LINEHUB_MAX_SESSIONS] \
+         [default: 4]"
+    )
+}
+
 impl ServerArgs {
-    /// What beats the file.
+    /// What overrides the file.
     pub fn overrides(&self) -> Overrides {
         Overrides {
             port: self.port,
@@ -71,7 +81,7 @@ impl ServerArgs {
 /// hub-client: a client of hub-server.
 ///
 /// Sends each line that is entered, up to the line `exit` or the end of the input, and prints each
-/// line of the server in reverse. Ends with status 0 when the server has taken every line, 1 when
+/// line of the server in reverse. Exits with status 0 when the server has received every line, 1 when
 /// the connection failed, 3 when the hub is full.
 #[derive(Debug, Parser)]
 #[command(name = "hub-client", version)]
@@ -84,10 +94,17 @@ pub struct ClientArgs {
     #[arg(default_value = "127.0.0.1")]
     pub address: String,
 
-    /// What stdout says: a transcript, or JSON, one event a line
-    #[arg(long, value_name = "text|json", env = "HUB_FORMAT", hide_env_values = true)]
-    #[arg(default_value_t = Format::Text)]
-    pub format: Format,
+    /// Format of stdout: a transcript, or JSON with one event per line [env: LINEHUB_FORMAT]
+    /// [default: text]
+    #[arg(long, value_name = "text|json", value_parser = choice::<Format>)]
+    format: Option<Format>,
+}
+
+impl ClientArgs {
+    /// The format of stdout.
+    pub fn format(&self) -> Format {
+        self.format.unwrap_or(Format::Text)
+    }
 }
 
 fn port(text: &str) -> Result<u16, &'static str> {
@@ -103,50 +120,100 @@ fn remote_port(text: &str) -> Result<u16, &'static str> {
     port.ok_or("expected a TCP port from 1 to 65535")
 }
 
-fn sessions(text: &str) -> Result<usize, &'static str> {
+fn sessions(text: &str) -> Result<usize, String> {
     let number = text.parse().ok().filter(|number| SESSIONS.contains(number));
-    number.ok_or("expected a number of clients from 1 to 1000000")
+    number.ok_or_else(|| format!("expected {}", expected_sessions()))
 }
 
-/// The arguments of the program, and what the environment says where one is not given. A variable
-/// that is empty counts as not set.
-///
-/// Without them the program ends: with status 2 if they are wrong, and with status 0 if the user asked
-/// for a text like the help.
-pub fn arguments<A: Parser>(program: &str) -> A {
-    let is_empty =
-        |arg: &Arg| arg.get_env().and_then(env::var_os).is_some_and(|set| set.is_empty());
-    let command = unset(A::command(), is_empty);
-    let args: Vec<OsString> = env::args_os().collect();
-    let matches = command.clone().try_get_matches_from(&args);
-    let error = match matches.and_then(|matches| A::from_arg_matches(&matches)) {
-        Ok(parsed) => return parsed,
-        Err(error) => error,
+/// The arguments of a program of which some can come from the environment.
+pub trait Arguments: Parser {
+    /// Reads the variable of each argument that was not given.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that starts with the variable's name.
+    fn read_environment(&mut self) -> Result<(), String>;
+}
+
+impl Arguments for ServerArgs {
+    fn read_environment(&mut self) -> Result<(), String> {
+        // A file's name need not be UTF-8.
+        self.config = self.config.take().or_else(|| variable("LINEHUB_CONFIG").map(PathBuf::from));
+        fill(&mut self.port, "LINEHUB_PORT", "[PORT]", port)?;
+        fill(&mut self.bind, "LINEHUB_BIND", "--bind <ADDR>", address)?;
+        fill(&mut self.max_sessions, "LINEHUB_MAX_SESSIONS", "--max-sessions <N>", sessions)?;
+        fill(&mut self.format, "LINEHUB_FORMAT", "--format <text|json>", choice)
+    }
+}
+
+impl Arguments for ClientArgs {
+    fn read_environment(&mut self) -> Result<(), String> {
+        fill(&mut self.format, "LINEHUB_FORMAT", "--format <text|json>", choice)
+    }
+}
+
+/// Sets an argument that was not given to what the environment variable says, read by the flag's own
+/// parser.
+fn fill<T, E: Display>(
+    argument: &mut Option<T>,
+    name: &str,
+    flag: &str,
+    parse: fn(&str) -> Result<T, E>,
+) -> Result<(), String> {
+    let Some(value) = variable(name).filter(|_| argument.is_none()) else {
+        return Ok(());
     };
-    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        say(program, &error.to_string());
-    }
-    let (blamed, kind) = (blamed(&error, &command, &args), error.kind());
-    let (sentence, hint) = sentence(error);
-    match blamed {
-        // clap speaks of "one or more arguments" here.
-        Some(variable) if kind == ErrorKind::InvalidUtf8 => {
-            report(program, &format_args!("{variable}: expected UTF-8"));
+    let text = value.to_str().ok_or_else(|| format!("{name}: expected UTF-8"))?;
+    let value = parse(text)
+        .map_err(|expected| format!("{name}: invalid value '{text}' for '{flag}': {expected}"))?;
+    *argument = Some(value);
+    Ok(())
+}
+
+/// The value of an environment variable. An empty one counts as not set.
+fn variable(name: &str) -> Option<OsString> {
+    let value = env::var_os(name).filter(|value| !value.is_empty())?;
+    // For a service named linehub, Kubernetes sets LINEHUB_PORT to a URL such as tcp://10.0.0.1:4444.
+    let is_url = name == "LINEHUB_PORT" && value.to_string_lossy().contains("://");
+    (!is_url).then_some(value)
+}
+
+/// The arguments of the program, completed from the environment.
+///
+/// If they are wrong, the program exits with status 2; if the user asked for a text such as the help,
+/// it prints that and exits with status 0.
+pub fn arguments<A: Arguments>(program: &str) -> A {
+    let mut arguments = match A::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error)
+            if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) =>
+        {
+            say(program, &error.to_string())
         }
-        Some(variable) => report(program, &format_args!("{variable}: {sentence}")),
-        None => report(program, &sentence),
+        Err(error) => {
+            let (sentence, hint) = sentence(error);
+            misused(program, &sentence, &hint)
+        }
+    };
+    if let Err(sentence) = arguments.read_environment() {
+        misused(program, &sentence, HELP_HINT);
     }
+    arguments
+}
+
+/// Reports wrong usage with a hint, and exits.
+fn misused(program: &str, sentence: &str, hint: &str) -> ! {
+    report(program, &sentence);
     // There is nowhere left to report that stderr is closed.
     let _ = writeln!(io::stderr(), "{hint}");
     process::exit(2)
 }
 
-/// Prints the text that the user asked for, and ends the program: all is well, unless it cannot be
-/// printed.
+/// Prints the text that the user asked for and exits, with status 0 unless it cannot be printed.
 pub fn say(program: &str, text: &str) -> ! {
     let mut out = io::stdout();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        // A reader that has gone has seen enough.
+        // A reader that closed its end has seen enough.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             fail(program, &format_args!("cannot write to stdout: {}", os_error_text(&error)), 1)
         }
@@ -154,20 +221,21 @@ pub fn say(program: &str, text: &str) -> ! {
     }
 }
 
-/// Says in one sentence why the program ends, and ends it.
+/// Reports in one sentence why the program fails, and exits.
 pub fn fail(program: &str, why: &dyn Display, status: i32) -> ! {
     report(program, why);
     process::exit(status)
 }
 
-/// Says one sentence on stderr. It stays one line whatever names are in it.
+/// Prints one sentence on stderr. It stays one line, whatever names it contains.
 pub fn report(program: &str, what: &dyn Display) {
     let sentence = one_line(&what.to_string());
     // There is nowhere left to report that stderr is closed.
     let _ = writeln!(io::stderr(), "{program}: {sentence}");
 }
 
-/// clap's own words on one line, and its hint.
+/// clap's error on one line, and a hint: the argument that was probably meant, or else where to find
+/// help.
 fn sentence(mut error: clap::Error) -> (String, String) {
     // What the user typed must not look like the layout of clap's text.
     let typed: Vec<_> = error
@@ -184,32 +252,9 @@ fn sentence(mut error: clap::Error) -> (String, String) {
     let (first, hints) = text.split_once("\n\n").unwrap_or((&text, ""));
     let first = first.strip_prefix("error: ").unwrap_or(first);
     let words: Vec<&str> = first.split_whitespace().collect();
-    let hint = hints.lines().rev().find(|line| !line.is_empty());
-    (words.join(" "), hint.unwrap_or_default().to_owned())
-}
-
-/// The environment variable that is to blame: the first that gives the same error alone, if there is
-/// none without the environment. (clap does not tell where a value came from.)
-fn blamed(error: &clap::Error, command: &Command, args: &[OsString]) -> Option<String> {
-    let said = error.to_string();
-    let remains_without = |ignored: &dyn Fn(&Arg) -> bool| {
-        let again = unset(command.clone(), ignored).try_get_matches_from(args);
-        again.is_err_and(|error| error.to_string() == said)
+    let hint = match error.get(ContextKind::SuggestedArg) {
+        Some(meant) => format!("Did you mean '{meant}'?"),
+        None => hints.lines().rev().find(|line| !line.is_empty()).unwrap_or(HELP_HINT).to_owned(),
     };
-    if remains_without(&|_| true) {
-        return None;
-    }
-    let mut variables = command.get_arguments().filter_map(Arg::get_env);
-    let blamed = variables.find(|one| remains_without(&|arg| arg.get_env() != Some(one)));
-    blamed.map(|variable| variable.to_string_lossy().into_owned())
-}
-
-/// The command without the environment variables of some arguments.
-fn unset(mut command: Command, ignored: impl Fn(&Arg) -> bool) -> Command {
-    let ignored = command.get_arguments().filter(|arg| ignored(arg));
-    let ids: Vec<_> = ignored.map(|arg| arg.get_id().clone()).collect();
-    for id in ids {
-        command = command.mut_arg(id, |arg| arg.env(Resettable::Reset));
-    }
-    command
+    (words.join(" "), hint)
 }

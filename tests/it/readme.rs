@@ -1,11 +1,11 @@
 //! The README's commands do what it says.
 
-use std::{
-    io::Write,
-    process::{Command, Stdio},
-};
+use std::{io::Write, process::Stdio};
 
-use crate::{foreign::is_installed, support::Hub};
+use crate::{
+    foreign::is_installed,
+    support::{Hub, command as clean_command},
+};
 
 /// The commands of the README, without what is said behind them.
 fn commands() -> Vec<String> {
@@ -44,7 +44,7 @@ fn every_client_in_it_is_one() {
         let command = command
             .replace("cargo run --release --bin hub-client --", client)
             .replace("4444", &hub.address.port().to_string());
-        let mut running = Command::new("sh")
+        let mut running = clean_command("sh")
             .args(["-c", &command])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

@@ -3,6 +3,8 @@
 mod peer;
 
 use std::{
+    env,
+    ffi::OsString,
     fs,
     io::{self, BufRead, BufReader, Read, Write},
     net::SocketAddr,
@@ -28,13 +30,19 @@ pub(crate) fn heavy() -> std::sync::MutexGuard<'static, ()> {
     HEAVY.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// A command for one of the programs without anything of the environment that it reads.
+/// A command for one of the programs, without the variables of the caller's environment that it reads.
 pub(crate) fn command(program: &str) -> Command {
     let mut command = Command::new(program);
-    for variable in ["HUB_CONFIG", "HUB_PORT", "HUB_BIND", "HUB_MAX_SESSIONS", "HUB_FORMAT"] {
+    for variable in linehub_variables() {
         command.env_remove(variable);
     }
     command
+}
+
+/// The names of the variables in the environment that the programs may read, now or in the future.
+pub(crate) fn linehub_variables() -> impl Iterator<Item = OsString> {
+    let names = env::vars_os().map(|(name, _)| name);
+    names.filter(|name| name.as_encoded_bytes().starts_with(b"LINEHUB_"))
 }
 
 pub(crate) fn server_command() -> Command {

@@ -100,7 +100,7 @@ fn make_file(input: &str, rng: &mut Rng) -> String {
     if method == 0 {
         return input.to_owned();
     }
-    let valid = Config::default().to_toml();
+    let valid = Config::default().to_toml().expect("the defaults are valid");
     let mut lines: Vec<_> = valid.lines().map(str::to_owned).collect();
     if method == 1 {
         let at = rng.usize(..lines.len());
@@ -132,7 +132,7 @@ fn check(input: &[u8], rng: &mut Rng) -> Finding {
     let text = make_file(&String::from_utf8_lossy(input), rng);
     match Config::from_toml(&text, "hub.toml") {
         Ok(config) => {
-            let written = config.to_toml();
+            let written = config.to_toml().map_err(|error| error.to_string())?;
             match Config::from_toml(&written, "hub.toml") {
                 Ok(again) if again == config => Ok(()),
                 Ok(_) => Err(format!("differs after it was written and read again: {written}")),

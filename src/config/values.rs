@@ -1,0 +1,264 @@
+//! The kinds of values in the file: what each may be, how it is written, and what an error says was
+//! expected. A field names its kind with `#[serde(with = "…")]`, or with `deserialize_with` alone if
+//! serde already writes it the right way.
+
+use std::{
+    fmt::{self, Display, Formatter},
+    net::IpAddr,
+    ops::RangeInclusive,
+    time::Duration,
+};
+
+use serde::{
+    Deserializer, Serializer,
+    de::{self, Unexpected, Visitor},
+};
+
+use super::SESSIONS;
+
+const WORKERS: RangeInclusive<usize> = 1..=64;
+
+const GIB: u64 = 1 << 30;
+
+/// A year is as good as no limit, and no sum of such times overflows.
+const DURATIONS: RangeInclusive<Duration> =
+    Duration::from_millis(1)..=Duration::from_secs(365 * 24 * 60 * 60);
+
+/// The range of TCP_KEEPIDLE (tcp(7)).
+const KEEPALIVES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(32_767);
+
+pub(crate) fn port<'de, D: Deserializer<'de>>(from: D) -> Result<u16, D::Error> {
+    scalar(from, "a TCP port from 0 to 65535", |value| u16::try_from(value.number()?).ok())
+}
+
+pub(crate) fn address<'de, D: Deserializer<'de>>(from: D) -> Result<IpAddr, D::Error> {
+    scalar(from, "an IP address such as \"0.0.0.0\" or \"::\"", |value| value.text()?.parse().ok())
+}
+
+pub(crate) mod sessions {
+    use super::*;
+
+    pub(crate) use super::write_count as serialize;
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
+        scalar(from, expected(), |value| value.within(&SESSIONS))
+    }
+
+    /// What is expected in the file and of the flag.
+    pub(crate) fn expected() -> String {
+        format!("a number of clients from {} to {}", SESSIONS.start(), SESSIONS.end())
+    }
+}
+
+pub(crate) mod workers {
+    use super::*;
+
+    pub(crate) use super::write_count as serialize;
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
+        let (least, most) = (WORKERS.start(), WORKERS.end());
+        let expected = format_args!("a number of event loops from {least} to {most}");
+        scalar(from, expected, |value| value.within(&WORKERS))
+    }
+}
+
+/// Bytes, 1 to 1 GiB.
+pub(crate) mod size {
+    use bytesize::ByteSize;
+
+    use super::*;
+
+    /// Writes the size with the largest unit in which it is a whole number.
+    pub(crate) fn serialize<S: Serializer>(bytes: &usize, to: S) -> Result<S::Ok, S::Error> {
+        for (unit, name) in [(1_usize << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")] {
+            if *bytes >= unit && bytes.is_multiple_of(unit) {
+                return to.collect_str(&format_args!("{} {name}", bytes / unit));
+            }
+        }
+        write_count(bytes, to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
+        scalar(from, "a size from 1 byte to 1 GiB such as 65536 or \"64 KiB\"", |value| {
+            let bytes = match value {
+                Scalar::Number(number) => u64::try_from(number).ok()?,
+                Scalar::Text(text) => text.parse::<ByteSize>().ok()?.as_u64(),
+            };
+            usize::try_from(bytes).ok().filter(|_| (1..=GIB).contains(&bytes))
+        })
+    }
+}
+
+/// A time from 1 ms to a year.
+pub(crate) mod duration {
+    use super::*;
+
+    pub(crate) fn serialize<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&humantime::format_duration(*time))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        scalar(from, "a duration up to a year such as \"1500ms\", \"10s\" or \"2m\"", |value| {
+            value.duration(&DURATIONS)
+        })
+    }
+}
+
+/// A [`duration`], or `None` for `"off"`.
+pub(crate) mod duration_or_off {
+    use super::*;
+
+    pub(crate) fn serialize<S: Serializer>(
+        time: &Option<Duration>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        match time {
+            Some(time) => duration::serialize(time, to),
+            None => to.serialize_str("off"),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        scalar(from, "\"off\" or a duration up to a year such as \"10s\" or \"2m\"", |value| {
+            value.or_off(|value| value.duration(&DURATIONS))
+        })
+    }
+}
+
+/// Whole seconds that the kernel takes for TCP keepalive, or `None` for `"off"`.
+pub(crate) mod keepalive {
+    use super::*;
+
+    pub(crate) use super::duration_or_off::serialize;
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        scalar(from, "\"off\" or whole seconds from \"1s\" to \"32767s\"", |value| {
+            let is_whole = |time: &Duration| time.subsec_nanos() == 0;
+            value.or_off(|value| value.duration(&KEEPALIVES).filter(is_whole))
+        })
+    }
+}
+
+/// A value that is one of a few words.
+pub(crate) trait Choice: Copy + 'static {
+    /// Every value.
+    const ALL: &'static [Self];
+
+    /// How it is written, in the file and after a flag.
+    fn word(self) -> &'static str;
+}
+
+pub(crate) mod choice {
+    use super::*;
+
+    pub(crate) fn serialize<T: Choice, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(value.word())
+    }
+
+    pub(crate) fn deserialize<'de, T: Choice, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<T, D::Error> {
+        scalar(from, expected::<T>("\""), |value| find(value.text()?))
+    }
+
+    /// The value with this word, or what was expected: the value of a flag.
+    pub(crate) fn parse<T: Choice>(word: &str) -> Result<T, String> {
+        find(word).ok_or_else(|| format!("expected {}", expected::<T>("")))
+    }
+
+    fn find<T: Choice>(word: &str) -> Option<T> {
+        T::ALL.iter().copied().find(|value| value.word() == word)
+    }
+
+    /// `a, b or c`, each in these quotes.
+    fn expected<T: Choice>(quote: &str) -> String {
+        let words: Vec<_> =
+            T::ALL.iter().map(|value| format!("{quote}{}{quote}", value.word())).collect();
+        match words.split_last() {
+            Some((last, others)) if !others.is_empty() => {
+                format!("{} or {last}", others.join(", "))
+            }
+            _ => words.concat(),
+        }
+    }
+}
+
+/// Writes a number. One that TOML has no integer for is out of every range here: it is written as
+/// text, so that the error for it names it.
+pub(crate) fn write_count<S: Serializer>(count: &usize, to: S) -> Result<S::Ok, S::Error> {
+    match i64::try_from(*count) {
+        Ok(count) => to.serialize_i64(count),
+        Err(_) => to.collect_str(count),
+    }
+}
+
+/// A value in the file, before it is known what it stands for.
+#[derive(Clone, Copy)]
+enum Scalar<'a> {
+    Number(i64),
+    Text(&'a str),
+}
+
+impl<'a> Scalar<'a> {
+    fn number(self) -> Option<i64> {
+        match self {
+            Self::Number(number) => Some(number),
+            Self::Text(_) => None,
+        }
+    }
+
+    fn text(self) -> Option<&'a str> {
+        match self {
+            Self::Number(_) => None,
+            Self::Text(text) => Some(text),
+        }
+    }
+
+    fn within(self, range: &RangeInclusive<usize>) -> Option<usize> {
+        usize::try_from(self.number()?).ok().filter(|number| range.contains(number))
+    }
+
+    fn duration(self, range: &RangeInclusive<Duration>) -> Option<Duration> {
+        humantime::parse_duration(self.text()?).ok().filter(|time| range.contains(time))
+    }
+
+    fn or_off<T>(self, parse: impl Fn(Self) -> Option<T>) -> Option<Option<T>> {
+        if self.text() == Some("off") { Some(None) } else { parse(self).map(Some) }
+    }
+}
+
+/// Reads a value with `parse`. If that gives nothing, the error says what was `expected`.
+fn scalar<'de, T, D: Deserializer<'de>>(
+    from: D,
+    expected: impl Display,
+    parse: impl Fn(Scalar<'_>) -> Option<T>,
+) -> Result<T, D::Error> {
+    from.deserialize_any(ScalarVisitor { expected, parse })
+}
+
+struct ScalarVisitor<E, P> {
+    expected: E,
+    parse: P,
+}
+
+impl<T, E: Display, P: Fn(Scalar<'_>) -> Option<T>> Visitor<'_> for ScalarVisitor<E, P> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.expected.fmt(f)
+    }
+
+    fn visit_i64<Error: de::Error>(self, number: i64) -> Result<T, Error> {
+        let value = (self.parse)(Scalar::Number(number));
+        value.ok_or_else(|| Error::invalid_value(Unexpected::Signed(number), &self))
+    }
+
+    fn visit_str<Error: de::Error>(self, text: &str) -> Result<T, Error> {
+        let value = (self.parse)(Scalar::Text(text));
+        value.ok_or_else(|| Error::invalid_value(Unexpected::Str(text), &self))
+    }
+}
