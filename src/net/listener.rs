@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -120,19 +121,26 @@ enum Fault {
 }
 
 impl Fault {
-    /// accept(2) passes on errors of the new connection; every other error would come again at
-    /// once if it were not waited for.
+    /// accept(2) also returns pending errors of the new connection, and EPERM if a firewall forbids
+    /// it. Any other error would return at once if accepting did not wait.
     fn of(error: &io::Error) -> Self {
-        use io::ErrorKind as Kind;
-        match error.kind() {
-            Kind::ConnectionAborted
-            | Kind::ConnectionReset
-            | Kind::ConnectionRefused
-            | Kind::Interrupted
-            | Kind::NetworkDown
-            | Kind::NetworkUnreachable
-            | Kind::HostUnreachable
-            | Kind::TimedOut => Self::Peer,
+        match Errno::from_io_error(error) {
+            Some(
+                Errno::CONNABORTED
+                | Errno::CONNREFUSED
+                | Errno::CONNRESET
+                | Errno::HOSTDOWN
+                | Errno::HOSTUNREACH
+                | Errno::INTR
+                | Errno::NETDOWN
+                | Errno::NETUNREACH
+                | Errno::NONET
+                | Errno::NOPROTOOPT
+                | Errno::OPNOTSUPP
+                | Errno::PERM
+                | Errno::PROTO
+                | Errno::TIMEDOUT,
+            ) => Self::Peer,
             _ => Self::System,
         }
     }

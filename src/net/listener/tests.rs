@@ -2,7 +2,6 @@
 
 use std::{cell::RefCell, net::TcpStream as StdStream};
 
-use rustix::io::Errno;
 use socket2::SockRef;
 use tokio::{task::yield_now, time::timeout};
 
@@ -108,10 +107,36 @@ fn an_ipv4_peer_of_a_dual_stack_listener_reads_as_ipv4() {
     assert_eq!(canonical(other), other);
 }
 
+fn fault(error: Errno) -> Fault {
+    Fault::of(&error.into())
+}
+
 #[test]
-fn a_connection_that_broke_is_passed_over_and_anything_else_is_waited_for() {
-    let fault = |error: Errno| Fault::of(&error.into());
-    assert_eq!(fault(Errno::CONNABORTED), Fault::Peer);
-    assert_eq!(fault(Errno::MFILE), Fault::System);
-    assert_eq!(fault(Errno::NOBUFS), Fault::System);
+fn errors_of_the_new_connection_are_the_peers_fault() {
+    for error in [
+        Errno::CONNABORTED,
+        Errno::CONNREFUSED,
+        Errno::CONNRESET,
+        Errno::HOSTDOWN,
+        Errno::HOSTUNREACH,
+        Errno::INTR,
+        Errno::NETDOWN,
+        Errno::NETUNREACH,
+        Errno::NONET,
+        Errno::NOPROTOOPT,
+        Errno::OPNOTSUPP,
+        Errno::PERM,
+        Errno::PROTO,
+        Errno::TIMEDOUT,
+    ] {
+        assert_eq!(fault(error), Fault::Peer, "{error}");
+    }
+}
+
+#[test]
+fn shortages_and_unknown_errors_are_the_systems_fault() {
+    for error in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::IO] {
+        assert_eq!(fault(error), Fault::System, "{error}");
+    }
+    assert_eq!(Fault::of(&io::ErrorKind::Other.into()), Fault::System);
 }
