@@ -47,7 +47,8 @@ impl Lines {
     pub fn iter_with_ends(&self) -> impl Iterator<Item = &[u8]> {
         let mut start = 0;
         memchr_iter(LF, &self.text).map(move |end| {
-            let line = self.text.get(start..=end).unwrap_or_default();
+            #[expect(clippy::indexing_slicing, reason = "memchr found the ends in this text")]
+            let line = &self.text[start..end + 1];
             start = end + 1;
             line
         })
@@ -190,7 +191,7 @@ impl LineDecoder {
     fn discard(&mut self, overlong: Overlong, buf: &mut BytesMut) -> Option<Decoded> {
         self.scanned = 0;
         let end = memchr(LF, buf);
-        let part = buf.get(..end.unwrap_or(buf.len())).unwrap_or_default();
+        let (part, _) = buf.split_at(end.unwrap_or(buf.len()));
         let ends_in_cr = part.last().map_or(overlong.ends_in_cr, |&last| last == CR);
         let bytes = overlong.bytes + part.len();
         match end {
@@ -214,7 +215,8 @@ impl LineDecoder {
         }
         let mut start = 0;
         for end in memchr_iter(LF, batch) {
-            let line = batch.get(start..end).unwrap_or_default();
+            #[expect(clippy::indexing_slicing, reason = "memchr found the ends in this batch")]
+            let line = &batch[start..end];
             if line.len() - usize::from(line.last() == Some(&CR)) > self.max_line {
                 return Some(start);
             }
@@ -237,9 +239,9 @@ impl Decoder for LineDecoder {
         if let Some(overlong) = self.discarding {
             return Ok(self.discard(overlong, buf));
         }
-        let window = buf.get(..buf.len().min(self.max_batch)).unwrap_or_default();
-        let unseen = window.get(self.scanned..).unwrap_or_default();
-        let Some(last) = memrchr(LF, unseen) else {
+        let (window, _) = buf.split_at(buf.len().min(self.max_batch));
+        let (_, unscanned) = window.split_at(self.scanned);
+        let Some(last) = memrchr(LF, unscanned) else {
             if self.is_overlong(window) {
                 return Ok(self.discard(Overlong { bytes: 0, ends_in_cr: false }, buf));
             }
@@ -248,10 +250,11 @@ impl Decoder for LineDecoder {
         };
         let end = self.scanned + last + 1;
         self.scanned = 0;
-        match self.first_overlong(window.get(..end).unwrap_or_default()) {
-            None => Ok(Some(Decoded::Lines(normalize(take(buf, end))))),
+        let (batch, _) = window.split_at(end);
+        match self.first_overlong(batch) {
+            None => Ok(Some(Decoded::Lines(normalize(split_front(buf, end))))),
             Some(0) => Ok(self.discard(Overlong { bytes: 0, ends_in_cr: false }, buf)),
-            Some(start) => Ok(Some(Decoded::Lines(normalize(take(buf, start))))),
+            Some(start) => Ok(Some(Decoded::Lines(normalize(split_front(buf, start))))),
         }
     }
 
@@ -278,11 +281,12 @@ impl Decoder for LineDecoder {
 
 /// Splits off the first `end` bytes so that, if it can be had cheaply, they own their buffer:
 /// who owns a buffer can change it in place and use it again.
-fn take(buf: &mut BytesMut, end: usize) -> BytesMut {
-    if buf.len() - end > end {
+fn split_front(buf: &mut BytesMut, end: usize) -> BytesMut {
+    let (_, rest) = buf.split_at(end);
+    if rest.len() > end {
         return buf.split_to(end);
     }
-    let rest = BytesMut::from(buf.get(end..).unwrap_or_default());
+    let rest = BytesMut::from(rest);
     buf.truncate(end);
     std::mem::replace(buf, rest)
 }

@@ -112,8 +112,8 @@ impl Outbox {
                 for (slice, batch) in slices.iter_mut().zip(&self.queue) {
                     *slice = IoSlice::new(batch);
                 }
-                let count = self.queue.len().min(VECTORED);
-                ready!(stream.poll_write_vectored(cx, slices.get(..count).unwrap_or_default()))?
+                let (filled, _) = slices.split_at(self.queue.len().min(VECTORED));
+                ready!(stream.poll_write_vectored(cx, filled))?
             };
             self.sent(not_zero(written)?);
         }

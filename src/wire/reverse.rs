@@ -34,7 +34,7 @@ pub fn reverse(line: &str) -> String {
 fn push_reversed(line: &str, reversed: &mut Vec<u8>) {
     let start = reversed.len();
     reversed.extend_from_slice(line.as_bytes());
-    let space = reversed.get_mut(start..).unwrap_or_default();
+    let (_, space) = reversed.split_at_mut(start);
     if line.bytes().any(|byte| byte >= FIRST_LEAD_OF_COMBINING) || line.contains("\r\n") {
         fill_backwards(space, line.graphemes(true).map(str::as_bytes));
     } else {
@@ -51,8 +51,8 @@ const FIRST_LEAD_OF_COMBINING: u8 = 0xcc;
 /// longer ones (RFC 3629, section 3).
 fn restore_pairs(mut reversed: &mut [u8]) {
     while let Some(at) = reversed.iter().position(|byte| !byte.is_ascii()) {
-        let from = std::mem::take(&mut reversed).split_at_mut(at).1;
-        let Some((pair, rest)) = from.split_at_mut_checked(2) else { return };
+        let (_, from) = std::mem::take(&mut reversed).split_at_mut(at);
+        let (pair, rest) = from.split_at_mut(2);
         pair.reverse();
         reversed = rest;
     }
@@ -63,11 +63,9 @@ fn restore_pairs(mut reversed: &mut [u8]) {
 fn fill_backwards<'a>(space: &mut [u8], pieces: impl Iterator<Item = &'a [u8]>) {
     let mut free = space;
     for piece in pieces {
-        let Some(start) = free.len().checked_sub(piece.len()) else {
-            return;
-        };
-        let (before, place) = std::mem::take(&mut free).split_at_mut(start);
-        place.copy_from_slice(piece);
+        let start = free.len() - piece.len();
+        let (before, end) = std::mem::take(&mut free).split_at_mut(start);
+        end.copy_from_slice(piece);
         free = before;
     }
 }
