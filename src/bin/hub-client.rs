@@ -9,7 +9,7 @@ use linehub::{
     events::transcript::{CLIENT_PROMPT, ClientTranscript, Json, Renderer},
     program::{
         args::{self, ClientArgs},
-        descriptors, signals,
+        descriptors, panics, signals,
         stdio::{self, Stdin},
     },
     terminal::Terminal,
@@ -19,7 +19,7 @@ use tokio_util::either::Either;
 const PROGRAM: &str = "hub-client";
 
 fn main() {
-    signals::report_panics(PROGRAM);
+    panics::report_panics(PROGRAM);
     let args: ClientArgs = args::arguments(PROGRAM);
     // Its own, and the Writer's.
     if let Err(sentence) = descriptors::check_available(2) {

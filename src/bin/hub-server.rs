@@ -8,7 +8,7 @@ use linehub::{
     events::transcript::{Json, Renderer, SERVER_PROMPT, ServerTranscript},
     program::{
         args::{self, ServerArgs},
-        descriptors, signals,
+        descriptors, panics, signals,
         stdio::{self, Stdin},
     },
     server::{Server, ServerError},
@@ -18,7 +18,7 @@ use linehub::{
 const PROGRAM: &str = "hub-server";
 
 fn main() {
-    signals::report_panics(PROGRAM);
+    panics::report_panics(PROGRAM);
     let args: ServerArgs = args::arguments(PROGRAM);
     let config = match Config::load(args.config.as_deref(), &args.overrides()) {
         Ok(config) => config,
