@@ -1,10 +1,9 @@
-//! Micro-benchmarks of what is done to every line: cutting the stream, reversing, printing.
+//! Micro-benchmarks of the work per line: splitting the stream, reversing, printing.
 //!
-//! `cargo bench --bench micro` prints bytes a second for 64 KiB of 64-byte lines, a full batch. How
-//! much slower than ASCII the other texts are is the ratio of two lines of its table.
+//! `cargo bench --bench micro` prints bytes per second for a full batch: 64 KiB of 64-byte lines. The
+//! ratio of two rows shows how much slower another kind of text is than ASCII.
 
-// A benchmark that cannot set up what it measures has nothing better to do than to panic.
-#![allow(clippy::unwrap_used)]
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot set up its input may panic")]
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -24,14 +23,14 @@ fn main() {
     divan::main();
 }
 
-/// What the lines are made of.
+/// The kinds of text in the lines.
 #[derive(Debug)]
 enum Text {
     Ascii,
     Latin,
     Cjk,
     Emoji,
-    /// Nothing but what has to be escaped: the worst that a client can send.
+    /// Only characters that must be escaped: the worst that a client can send.
     Escapes,
 }
 
@@ -62,39 +61,39 @@ impl Text {
     }
 }
 
-fn cut(mut stream: BytesMut) -> Decoded {
-    // All of it at once, the CRs included.
+fn decode(mut stream: BytesMut) -> Decoded {
+    // Large enough to return everything as one batch, CRs included.
     LineDecoder::with_batch(MAX_LINE, 2 * BATCH).decode(&mut stream).unwrap().unwrap()
 }
 
 fn lines(text: &Text) -> Lines {
-    match cut(BytesMut::from(&text.batch()[..])) {
+    match decode(BytesMut::from(&text.batch()[..])) {
         Decoded::Lines(lines) => lines,
         Decoded::Discarded(_) => Lines::one(""),
     }
 }
 
-/// Cutting a full read into a batch: finding the ends, checking that it is UTF-8.
+/// Splits a full read into lines: finds the line ends and checks that the text is UTF-8.
 #[divan::bench(args = &TEXTS)]
-fn cut_a_stream(bencher: Bencher, text: &Text) {
+fn split_a_stream(bencher: Bencher, text: &Text) {
     let stream = text.batch();
     bencher
         .counter(BytesCount::of_slice(&stream))
         .with_inputs(|| BytesMut::from(&stream[..]))
-        .bench_values(|stream| cut(black_box(stream)));
+        .bench_values(|stream| decode(black_box(stream)));
 }
 
-/// The same where every line ends with CR LF, and the CRs go.
+/// The same with lines that end with CR LF, whose CRs are dropped.
 #[divan::bench]
-fn cut_a_stream_with_cr_lf(bencher: Bencher) {
+fn split_a_stream_with_cr_lf(bencher: Bencher) {
     let stream = String::from_utf8(Text::Ascii.batch()).unwrap().replace('\n', "\r\n");
     bencher
         .counter(BytesCount::of_str(&stream))
         .with_inputs(|| BytesMut::from(stream.as_bytes()))
-        .bench_values(|stream| cut(black_box(stream)));
+        .bench_values(|stream| decode(black_box(stream)));
 }
 
-/// Reversing every line of a batch whose buffer nobody else holds.
+/// Reverses every line of a batch whose buffer is not shared.
 #[divan::bench(args = &TEXTS)]
 fn reverse_a_batch(bencher: Bencher, text: &Text) {
     bencher
@@ -103,13 +102,13 @@ fn reverse_a_batch(bencher: Bencher, text: &Text) {
         .bench_values(|lines| reverse_lines(black_box(lines)));
 }
 
-/// Printing a batch in the transcript: the prefix for every line, and escapes where they are due.
+/// Prints a batch as text: a prefix for every line, and escapes where necessary.
 #[divan::bench(args = &TEXTS)]
 fn print_as_text(bencher: Bencher, text: &Text) {
     print(bencher, text, ServerTranscript { program: "hub-server", at_terminal: false });
 }
 
-/// Printing a batch as JSON objects.
+/// Prints a batch as JSON objects.
 #[divan::bench(args = &TEXTS)]
 fn print_as_json(bencher: Bencher, text: &Text) {
     print(bencher, text, Json { program: "hub-server" });

@@ -9,7 +9,7 @@ use linehub::{
     program::{
         Terminal,
         args::{self, ClientArgs},
-        descriptors, signals,
+        descriptors, panics, signals,
         stdio::{self, Stdin},
     },
 };
@@ -18,7 +18,7 @@ use tokio_util::either::Either;
 const PROGRAM: &str = "hub-client";
 
 fn main() {
-    signals::report_panics(PROGRAM);
+    panics::report_panics(PROGRAM);
     let args: ClientArgs = args::arguments(PROGRAM);
     if let Err(sentence) = descriptors::check_available(Client::EVENT_LOOPS) {
         args::fail(PROGRAM, &sentence, 1);

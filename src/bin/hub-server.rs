@@ -9,7 +9,7 @@ use linehub::{
     program::{
         Terminal,
         args::{self, ServerArgs},
-        descriptors, signals,
+        descriptors, panics, signals,
         stdio::{self, Stdin},
     },
 };
@@ -17,7 +17,7 @@ use linehub::{
 const PROGRAM: &str = "hub-server";
 
 fn main() {
-    signals::report_panics(PROGRAM);
+    panics::report_panics(PROGRAM);
     let args: ServerArgs = args::arguments(PROGRAM);
     let config = match Config::load(args.config.as_deref(), &args.overrides()) {
         Ok(config) => config,

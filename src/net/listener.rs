@@ -1,4 +1,4 @@
-//! The listener: binds, accepts, and sorts what can go wrong by whose fault it is.
+//! The listener: binds, accepts, and sorts errors by whose fault they are.
 
 use std::{
     future::poll_fn,
@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -17,30 +18,29 @@ use tokio::{
 
 use crate::{config::Timeouts, events::wording::os_error_text};
 
-/// Connections that may be accepted and neither admitted nor gone. More wait in the backlog.
-const NEWCOMERS: usize = 256;
+/// The most pending connections: accepted, but neither admitted nor closed. More wait in the backlog.
+const MAX_PENDING: usize = 256;
 
-/// The least backlog, in connections; the kernel caps it with `net.core.somaxconn`.
-const BACKLOG: usize = 1024;
+/// The smallest backlog, in connections; the kernel caps it at `net.core.somaxconn`.
+const MIN_BACKLOG: usize = 1024;
 
-/// Keepalive probes without an answer that mean that the peer is dead.
+/// How many unanswered keepalive probes mean that the peer is dead.
 const PROBES: u32 = 3;
 
-/// How long to wait for descriptors or memory before accepting again.
+/// How long to wait before accepting again after descriptors or memory ran out.
 const RETRY: Duration = Duration::from_millis(200);
 
 /// Listens at `address` for up to `max_sessions` clients at once.
 ///
-/// The options of the listening socket are those of every connection that it accepts: no delay
-/// for small writes, and keepalive probes after so much silence (three more, each a sixth of
-/// that apart). There are no probes while sent lines are unacknowledged, so they are waited for
-/// just as long, or for `timeouts.stall` if that is longer (TCP_USER_TIMEOUT, RFC 5482: it also
-/// ends the wait for a peer whose window stays closed). A port in TIME_WAIT can be taken; `::`
-/// serves IPv4, too.
+/// Accepted connections inherit the options of the listening socket. Small writes are sent without
+/// delay. After `timeouts.keepalive` of silence a peer is probed three times, a sixth of that time
+/// apart. The kernel does not probe while sent data is unacknowledged, so TCP_USER_TIMEOUT (RFC 5482)
+/// limits that time to the same total, or to `timeouts.stall` if that is longer; it also limits how
+/// long a peer's window may stay closed. A port in TIME_WAIT can be bound; `::` serves IPv4, too.
 ///
 /// # Errors
 ///
-/// The system's own, as for an address that is taken or not there.
+/// The system's own, such as an address in use or not available.
 pub(crate) fn bind(
     address: SocketAddr,
     max_sessions: usize,
@@ -61,34 +61,34 @@ pub(crate) fn bind(
         socket.set_tcp_user_timeout(Some(dead_after.max(timeouts.stall)))?;
     }
     socket.bind(&address.into())?;
-    let backlog = max_sessions.clamp(BACKLOG, 65_535);
+    let backlog = max_sessions.clamp(MIN_BACKLOG, 65_535);
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
 }
 
-/// Accepts connections for ever and gives each to `serve`, with a permit to be held until the
-/// peer is admitted or gone. Says through `report` what the operator should know.
+/// Accepts connections until it is dropped. Each goes to `serve` with a permit that must be held
+/// while the connection is pending. Shortages are reported to the operator through `report`.
 pub(crate) async fn accept(
     listener: TcpListener,
     mut serve: impl FnMut(TcpStream, SocketAddr, OwnedSemaphorePermit),
     report: impl Fn(String),
 ) {
-    let newcomers = Arc::new(Semaphore::new(NEWCOMERS));
+    let permits = Arc::new(Semaphore::new(MAX_PENDING));
     let mut exhausted = false;
     loop {
         // Nobody closes the semaphore.
-        let Ok(newcomer) = Arc::clone(&newcomers).acquire_owned().await else {
+        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
             return;
         };
         let accepted = poll_fn(|cx| {
             let accepted = listener.poll_accept(cx);
-            // When nobody waits to be accepted the shortage is over, and the next one is news.
+            // An empty backlog means that the shortage is over: report the next one again.
             exhausted &= !(accepted.is_pending() && coop::has_budget_remaining());
             accepted
         });
         match accepted.await {
-            Ok((stream, peer)) => serve(stream, canonical(peer), newcomer),
+            Ok((stream, peer)) => serve(stream, canonical(peer), permit),
             Err(error) => match Fault::of(&error) {
                 Fault::Peer => {}
                 Fault::System => {
@@ -105,34 +105,41 @@ pub(crate) async fn accept(
     }
 }
 
-/// The peer's address as it would be without dual stack: an IPv4 peer of a `::` server is IPv4.
+/// Maps the address of an IPv4 peer of a dual-stack listener from IPv6 back to IPv4.
 fn canonical(peer: SocketAddr) -> SocketAddr {
     SocketAddr::new(peer.ip().to_canonical(), peer.port())
 }
 
-/// Whose fault a failed accept is.
+/// Whose fault a failed accept(2) is.
 #[derive(Debug, PartialEq, Eq)]
 enum Fault {
-    /// The connection broke before it was accepted: on to the next.
+    /// The connection failed before it was accepted. Accept the next one.
     Peer,
-    /// Descriptors, memory or the like are short: it gets better when others leave.
+    /// Descriptors, memory or the like ran out. Wait until other connections have closed.
     System,
 }
 
 impl Fault {
-    /// accept(2) passes on errors of the new connection; every other error would come again at
-    /// once if it were not waited for.
+    /// accept(2) also returns pending errors of the new connection, and EPERM if a firewall forbids
+    /// it. Any other error would return at once if accepting did not wait.
     fn of(error: &io::Error) -> Self {
-        use io::ErrorKind as Kind;
-        match error.kind() {
-            Kind::ConnectionAborted
-            | Kind::ConnectionReset
-            | Kind::ConnectionRefused
-            | Kind::Interrupted
-            | Kind::NetworkDown
-            | Kind::NetworkUnreachable
-            | Kind::HostUnreachable
-            | Kind::TimedOut => Self::Peer,
+        match Errno::from_io_error(error) {
+            Some(
+                Errno::CONNABORTED
+                | Errno::CONNREFUSED
+                | Errno::CONNRESET
+                | Errno::HOSTDOWN
+                | Errno::HOSTUNREACH
+                | Errno::INTR
+                | Errno::NETDOWN
+                | Errno::NETUNREACH
+                | Errno::NONET
+                | Errno::NOPROTOOPT
+                | Errno::OPNOTSUPP
+                | Errno::PERM
+                | Errno::PROTO
+                | Errno::TIMEDOUT,
+            ) => Self::Peer,
             _ => Self::System,
         }
     }

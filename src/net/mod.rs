@@ -1,3 +1,3 @@
-//! How peers come in.
+//! How peers connect.
 
 pub(crate) mod listener;

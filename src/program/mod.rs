@@ -1,7 +1,8 @@
-//! What only the two programs need: arguments, signals, descriptors and standard streams.
+//! What only the two programs need: arguments, signals, panics, descriptors and standard streams.
 
 pub mod args;
 pub mod descriptors;
+pub mod panics;
 pub mod signals;
 pub mod stdio;
 

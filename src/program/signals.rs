@@ -1,102 +1,118 @@
-//! When to stop: at SIGINT, SIGTERM or SIGHUP in order, at a second SIGINT or SIGTERM at once.
+//! When to stop: SIGINT, SIGTERM and SIGHUP stop a program in order, a second SIGINT or SIGTERM
+//! ends it at once.
 
 use std::{
     fs,
     future::{Future, pending},
-    io::{self, Write},
-    panic,
+    io,
     time::Duration,
 };
 
-use rustix::process::Signal;
+use rustix::process::Signal as Number;
 use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::oneshot,
+    signal::unix::{Signal, SignalKind, signal},
     time::sleep,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::terminal::Terminal;
 
-/// How long a program may take to notice the end of what was typed before Ctrl-C. It does not notice
-/// while it waits for a peer.
-const NOTICING: Duration = Duration::from_secs(1);
+/// How long a program may take to notice the end of its input after Ctrl-C. It does not notice while
+/// it waits for a peer, so after this time Ctrl-C counts as a stop signal.
+const CTRL_C_GRACE: Duration = Duration::from_secs(1);
 
-/// Ready at the first SIGINT, SIGTERM or SIGHUP, which from now on do not end the program by
-/// themselves, and a second after Ctrl-C at the terminal. The next SIGINT or SIGTERM ends it with
-/// status 1 wherever it is, and leaves the terminal as it was found; SIGHUP does not, because it
-/// comes from the shell and from the kernel both. It stays ignored if it was, as by nohup. Must be
-/// called within an Actix system.
+/// Ready at the first SIGINT, SIGTERM or SIGHUP, or a second after Ctrl-C at the terminal. From now
+/// on these signals do not end the program by themselves, and SIGHUP stays ignored if it was at the
+/// start, as under nohup.
+///
+/// A SIGINT or SIGTERM after that restores the terminal and ends the program with status 1 wherever
+/// it is. A SIGHUP does not: at a hang-up both the shell and the kernel send one. Must be called
+/// within an Actix system.
 ///
 /// # Errors
 ///
 /// The system's own.
 pub fn stop_signals(terminal: Option<&Terminal>) -> io::Result<impl Future<Output = ()> + use<>> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hangup =
-        if is_ignored(Signal::HUP) { None } else { Some(signal(SignalKind::hangup())?) };
-    let end_editor = terminal.map(Terminal::ending);
-    let left = terminal.map(Terminal::left);
-    let (stop, stopped) = oneshot::channel::<()>();
+    let mut signals = StopSignals::listen()?;
+    let ctrl_c = terminal.map(Terminal::left);
+    let restore_terminal = terminal.map(Terminal::ending);
+    let stop = CancellationToken::new();
+    let stopped = stop.clone().cancelled_owned();
+    // The guard also cancels if the Actix system stops and drops the task.
+    let stop = stop.drop_guard();
     actix_rt::spawn(async move {
-        let mut next = async || {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-        };
-        let hung_up = async {
-            match &mut hangup {
-                Some(hangup) => drop(hangup.recv().await),
-                None => pending().await,
-            }
-        };
-        let unnoticed = async {
-            match left {
-                Some(left) => left.await,
-                None => pending().await,
-            }
-            sleep(NOTICING).await;
-        };
         tokio::select! {
-            () = next() => {}
-            () = hung_up => {}
-            () = unnoticed => {}
+            () = signals.any() => {}
+            () = grace_after(ctrl_c) => {}
         }
         drop(stop);
-        next().await;
-        if let Some(end_editor) = end_editor {
-            end_editor();
+        signals.interrupt_or_terminate().await;
+        if let Some(restore_terminal) = restore_terminal {
+            restore_terminal();
         }
         std::process::exit(1);
     });
-    Ok(async {
-        // Fails when the sender is dropped: that is the signal.
-        let _ = stopped.await;
-    })
+    Ok(stopped)
 }
 
-/// Whether the program was started with this signal ignored (proc(5), `SigIgn`). Said to be so where
-/// the system does not tell: then it does what it would have done.
-fn is_ignored(signal: Signal) -> bool {
+/// The signals that stop a program.
+struct StopSignals {
+    interrupt: Signal,
+    terminate: Signal,
+    /// None if SIGHUP stays ignored.
+    hangup: Option<Signal>,
+}
+
+impl StopSignals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: match is_ignored(Number::HUP) {
+                true => None,
+                false => Some(signal(SignalKind::hangup())?),
+            },
+        })
+    }
+
+    async fn interrupt_or_terminate(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+
+    async fn any(&mut self) {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = hangup => {}
+        }
+    }
+}
+
+/// Ready [`CTRL_C_GRACE`] after Ctrl-C; never without a terminal.
+async fn grace_after(ctrl_c: Option<impl Future<Output = ()>>) {
+    match ctrl_c {
+        Some(ctrl_c) => ctrl_c.await,
+        None => pending().await,
+    }
+    sleep(CTRL_C_GRACE).await;
+}
+
+/// Whether the program was started with this signal ignored (proc(5), `SigIgn`). Where `/proc` does
+/// not tell, it counts as ignored, and the system decides what it does.
+fn is_ignored(signal: Number) -> bool {
     let ignored = || {
         let status = fs::read_to_string("/proc/self/status").ok()?;
         let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
         u64::from_str_radix(mask.trim(), 16).ok()
     };
     ignored().is_none_or(|mask| mask >> (signal.as_raw() - 1) & 1 == 1)
-}
-
-/// Has a panic reported in one line, without a backtrace. One client may be lost by it; that the
-/// hub goes on matters more to the operator than where in the code it was.
-pub fn report_panics(program: &'static str) {
-    panic::set_hook(Box::new(move |info| {
-        let place = info.location().map(|place| format!(" at {place}")).unwrap_or_default();
-        let payload = info.payload();
-        let text = payload.downcast_ref::<&str>().copied();
-        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-        let what = text.unwrap_or("something unexpected");
-        // There is nowhere left to report that stderr is closed.
-        let _ = writeln!(io::stderr(), "{program}: internal error{place}: {what}");
-    }));
 }

@@ -4,30 +4,30 @@
 /// Why a peer is refused.
 pub(crate) const TOO_MANY_CLIENTS: &str = "too many clients";
 
-/// The text that a refused peer gets.
+/// The text of a refusal.
 pub(crate) const REFUSAL: &str = "Server rejected due to too many clients";
 
-/// What the first line says.
+/// The meaning of the first line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Greeting {
-    /// `220`: this client is one of the sessions.
+    /// `220`: the client is admitted.
     Ready,
-    /// `421`: the hub is full, and closes.
+    /// `421`: the hub is full and closes the connection.
     Refused,
 }
 
-/// The line for a client that is admitted, with the sessions there are now, itself included.
+/// The line for an admitted client. `sessions` counts it, too.
 pub(crate) fn ready(sessions: usize, max_sessions: usize) -> String {
     format!("220 linehub ready: client {sessions} of {max_sessions}\n")
 }
 
-/// The line for a client that is refused.
+/// The line for a refused client.
 pub(crate) fn refused() -> String {
     format!("421 {REFUSAL}\n")
 }
 
 impl Greeting {
-    /// What the line says, given without its end. None: whoever sent it is no hub.
+    /// Parses a line given without its line end. None means that the sender is not a hub.
     pub(crate) fn parse(line: &[u8]) -> Option<Self> {
         match line.get(..4) {
             Some(b"220 ") => Some(Self::Ready),
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_understands_what_a_server_says() {
+    fn parses_the_greetings_of_a_server() {
         let parse = |line: String| Greeting::parse(line.trim_end().as_bytes());
         assert_eq!(parse(ready(3, 4)), Some(Greeting::Ready));
         assert_eq!(parse(refused()), Some(Greeting::Refused));

@@ -1,4 +1,4 @@
-//! Reading batches of lines from a byte stream without holding a buffer while nothing comes.
+//! Reads batches of lines from a byte stream, and holds no buffer while it waits for input.
 
 use std::{
     io,
@@ -17,23 +17,24 @@ use tokio_util::{codec::Decoder, io::poll_read_buf, sync::PollSemaphore};
 
 use crate::wire::lines::{BATCH, Decoded, LineDecoder, Lines};
 
-/// The least that is asked for in one read, in bytes.
-const READ: usize = BATCH / 2;
+/// The least free space for one read, in bytes.
+const MIN_READ: usize = BATCH / 2;
 
-/// Buffers kept for the next read; more than these are freed.
-const SPARE: usize = 8;
+/// How many unused buffers are kept for the next read; the others are freed.
+const MAX_SPARE: usize = 8;
 
-/// The buffers of [`BATCH`] bytes that a number of [`LineReader`]s share, and so the bound of what
-/// they have read and nobody has taken yet.
+/// The read buffers, of [`BATCH`] bytes each, that several [`LineReader`]s share. Their number bounds
+/// what has been read and not yet been acknowledged.
 #[derive(Debug)]
 pub struct Buffers {
     /// One permit for each buffer that may be in use.
     permits: Arc<Semaphore>,
+    /// Unused buffers.
     spare: Mutex<Vec<BytesMut>>,
 }
 
 impl Buffers {
-    /// `count` buffers. None is allocated before it is needed.
+    /// `count` buffers, each allocated when it is first needed.
     pub fn new(count: usize) -> Arc<Self> {
         let permits = Arc::new(Semaphore::new(count));
         Arc::new(Self { permits, spare: Mutex::new(Vec::new()) })
@@ -47,14 +48,14 @@ impl Buffers {
     fn give_back(&self, mut buffer: BytesMut) {
         buffer.clear();
         let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        if spare.len() < SPARE && (BATCH..=2 * BATCH).contains(&buffer.capacity()) {
+        if spare.len() < MAX_SPARE && (BATCH..=2 * BATCH).contains(&buffer.capacity()) {
             spare.push(buffer);
         }
     }
 }
 
-/// The use of a shared buffer by a batch of lines, to be held until the batch has been taken.
-/// Dropping it gives the buffer back, so that it can be read into again.
+/// The use of a shared buffer by a batch of lines. Hold it until the batch has been acknowledged:
+/// dropping it returns the buffer for another read.
 #[derive(Debug)]
 pub struct Lease {
     batch: Bytes,
@@ -64,33 +65,34 @@ pub struct Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        // Where somebody still reads the batch, the buffer is freed when nobody does.
+        // If the batch is still referenced elsewhere, its last reference frees the buffer.
         if let Ok(buffer) = std::mem::take(&mut self.batch).try_into_mut() {
             self.buffers.give_back(buffer);
         }
     }
 }
 
-/// Reads batches of lines. While it waits for input it holds no buffer.
+/// Reads batches of lines from a stream.
 #[derive(Debug)]
 pub struct LineReader {
     decoder: LineDecoder,
     buffers: Arc<Buffers>,
     permits: PollSemaphore,
-    /// For the buffer of what is in `rest`, until a batch takes it over.
+    /// The permit for the buffer in `rest`, until a batch leases the buffer.
     permit: Option<OwnedSemaphorePermit>,
-    /// What has been read and not cut: most often nothing.
+    /// What has been read and not yet decoded: usually nothing.
     rest: BytesMut,
     received: u64,
-    /// Whether its stream had nothing more to give when it was last asked.
+    /// Whether the last read found the stream empty.
     drained: bool,
+    /// Whether the stream has ended.
     ended: bool,
-    /// Whether the stream has been cut off rather than ended.
+    /// Whether what is left at the end of the stream is a partial line, not a line.
     truncated: bool,
 }
 
 impl LineReader {
-    /// A reader that cuts with this decoder and reads into these buffers.
+    /// A reader that reads into these buffers and decodes with this decoder.
     pub fn new(decoder: LineDecoder, buffers: Arc<Buffers>) -> Self {
         let permits = PollSemaphore::new(Arc::clone(&buffers.permits));
         let rest = BytesMut::new();
@@ -107,7 +109,7 @@ impl LineReader {
         }
     }
 
-    /// The next batch, or none at the end of the stream.
+    /// Polls for the next batch; none at the end of the stream.
     ///
     /// # Errors
     ///
@@ -143,37 +145,39 @@ impl LineReader {
         std::future::poll_fn(|cx| self.poll_next(stream, cx)).await
     }
 
-    /// Whether its stream had nothing more to give when it was last asked. If not, it waits for
-    /// others: for one of the shared buffers, or for its turn.
+    /// Whether the last read found the stream empty. If not, and a poll is pending, the reader waits
+    /// for a shared buffer or has used up its task budget.
     pub fn is_drained(&self) -> bool {
         self.drained
     }
 
-    /// Whether there is the beginning of a line of which the end has not come.
+    /// Whether the beginning of a line has been read, but not its end.
     pub fn has_partial_line(&self) -> bool {
         !self.rest.is_empty() || self.decoder.is_discarding()
     }
 
-    /// From now on what the stream ends with is the beginning of a line, not a line: somebody knows
-    /// that the rest of it will never come.
+    /// Discards the partial line at the end of the stream instead of returning it as a line, because
+    /// the rest of it will never arrive.
     pub fn discard_partial_line(&mut self) {
         self.truncated = true;
     }
 
-    /// Reads no more: what has been read is still cut into lines, and what is left then is the
-    /// beginning of a line, not a line.
+    /// Stops reading. Whole lines that have been read are still returned; a partial line is
+    /// discarded.
     pub fn stop(&mut self) {
         self.ended = true;
         self.discard_partial_line();
     }
 
-    /// All bytes read so far.
+    /// The number of bytes read so far.
     pub fn received(&self) -> u64 {
         self.received
     }
 
-    /// The use of the buffer that the last batch came in, of which these lines were made. Without
-    /// it the batch does not count against what may have been read and not taken.
+    /// Leases the buffer of the last batch, from which these lines were made. Without a lease the
+    /// batch does not count towards the bound of the shared buffers.
+    ///
+    /// Call it after the lines have been changed: while there is a lease, a change copies the buffer.
     pub fn lease(&mut self, lines: &Lines) -> Lease {
         Lease {
             batch: lines.as_bytes().clone(),
@@ -182,31 +186,31 @@ impl LineReader {
         }
     }
 
-    /// Reads once, into one of the shared buffers; gives it back if there is nothing to read.
+    /// Reads once into a shared buffer, and returns the buffer if there is nothing to read.
     fn poll_read<R: AsyncRead + Unpin>(
         &mut self,
         stream: &mut R,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        // Others may wait for their turn: go behind them.
+        // Queue for a permit again, so that other readers get their turn.
         self.permit = None;
         self.drained = false;
         let permit = ready!(self.permits.poll_acquire(cx));
-        // The beginning of a line is short most often, and moves. A long one grows where it is: if it
-        // moved for every read, that would cost the square of its length.
-        let moves = self.rest.len() < BATCH;
-        let mut buffer = if moves {
+        // A partial line is usually short and is copied to the new buffer. A long one grows in place:
+        // copying it for every read would take time quadratic in its length.
+        let is_short = self.rest.len() < BATCH;
+        let mut buffer = if is_short {
             let mut buffer = self.buffers.take();
             buffer.extend_from_slice(&self.rest);
             buffer
         } else {
             std::mem::take(&mut self.rest)
         };
-        buffer.reserve(READ);
+        buffer.reserve(MIN_READ);
         let read = poll_read_buf(Pin::new(stream), cx, &mut buffer);
-        // Pending without a budget means that it is the others' turn, not that nothing has come.
+        // Without budget, pending means that the task must yield, not that the stream is empty.
         self.drained = read.is_pending() && coop::has_budget_remaining();
-        if moves && !matches!(read, Poll::Ready(Ok(1..))) {
+        if is_short && !matches!(read, Poll::Ready(Ok(1..))) {
             self.buffers.give_back(buffer);
             self.compact();
         } else {
@@ -222,7 +226,7 @@ impl LineReader {
         Poll::Ready(Ok(()))
     }
 
-    /// Keeps the beginning of a line in no more memory than it needs, for as long as nothing comes.
+    /// Keeps a partial line in no more memory than it needs while the reader waits.
     fn compact(&mut self) {
         if self.rest.capacity() > 2 * self.rest.len() {
             let exact = BytesMut::from(&self.rest[..]);
@@ -239,7 +243,7 @@ mod tests {
 
     use super::*;
 
-    /// Gives as much as it is asked for, and counts how often it is.
+    /// A stream that fills every read, and counts the reads.
     struct Endless {
         reads: usize,
     }
@@ -258,7 +262,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_long_line_takes_as_many_reads_as_it_has_room_for_not_as_many_as_it_has_bytes() {
+    async fn a_long_line_is_read_in_large_reads() {
         let long = 8 << 20;
         let mut reader = LineReader::new(LineDecoder::new(long), Buffers::new(1));
         let mut endless = Endless { reads: 0 };
@@ -269,11 +273,11 @@ mod tests {
             Poll::Ready(())
         });
         beginning.await;
-        assert!(endless.reads <= long / READ, "{} reads", endless.reads);
+        assert!(endless.reads <= long / MIN_READ, "{} reads", endless.reads);
     }
 
     #[tokio::test]
-    async fn half_a_line_is_kept_in_the_memory_that_it_needs() {
+    async fn a_partial_line_uses_no_more_memory_than_it_needs() {
         let (mut ours, mut theirs) = tokio::io::duplex(64);
         let mut reader = LineReader::new(LineDecoder::new(BATCH), Buffers::new(1));
         theirs.write_all(b"half a line").await.unwrap();

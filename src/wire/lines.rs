@@ -1,5 +1,5 @@
-//! Lines: the batch of whole lines that crosses actors, and the codec that cuts a byte stream
-//! into such batches.
+//! [`Lines`], a batch of whole lines, and [`LineDecoder`], which splits a byte stream into such
+//! batches.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use memchr::{memchr, memchr_iter, memrchr};
 use tokio_util::codec::Decoder;
 
-/// The size, in bytes, that a batch has when plenty of lines wait: as much as one read takes in.
+/// The size of a full batch, in bytes: as much as one read returns at most.
 pub const BATCH: usize = 64 * 1024;
 
 const LF: u8 = b'\n';
@@ -15,8 +15,8 @@ const CR: u8 = b'\r';
 
 /// One or more whole lines in one shared buffer, each ended by LF.
 ///
-/// The text is UTF-8 whatever came over the wire (see [`LineDecoder`]), and cloning it counts a
-/// reference, so one batch serves any number of sessions.
+/// The text is valid UTF-8 (see [`LineDecoder`]). A clone shares the buffer, so one batch serves any
+/// number of sessions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lines {
     text: Bytes,
@@ -24,13 +24,13 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Takes text in which every line ends with LF and which is UTF-8.
+    /// A batch of this text, in which every line must end with LF.
     fn new(text: BytesMut) -> Self {
         let plain = is_plain(&text);
         Self { text: text.freeze(), plain }
     }
 
-    /// One line, given without its end. LFs inside would make more lines of it.
+    /// A batch of one line, given without its line end. With LFs inside it becomes several lines.
     pub fn one(line: &str) -> Self {
         let mut text = BytesMut::with_capacity(line.len() + 1);
         text.extend_from_slice(line.as_bytes());
@@ -47,7 +47,8 @@ impl Lines {
     pub fn iter_with_ends(&self) -> impl Iterator<Item = &[u8]> {
         let mut start = 0;
         memchr_iter(LF, &self.text).map(move |end| {
-            let line = self.text.get(start..=end).unwrap_or_default();
+            #[expect(clippy::indexing_slicing, reason = "memchr found the ends in this text")]
+            let line = &self.text[start..end + 1];
             start = end + 1;
             line
         })
@@ -58,31 +59,30 @@ impl Lines {
         &self.text
     }
 
-    /// The batch's size in bytes, line ends included.
+    /// The size in bytes, line ends included.
     pub fn len(&self) -> usize {
         self.text.len()
     }
 
-    /// Whether there is no line in it.
+    /// Whether it contains no lines.
     pub fn is_empty(&self) -> bool {
         self.text.is_empty()
     }
 
-    /// Whether all of it is printable ASCII and tabs: then a character is a byte, and nothing
+    /// Whether the lines are printable ASCII and tabs only. Then every byte is a character, and none
     /// needs escaping.
     pub fn is_plain(&self) -> bool {
         self.plain
     }
 
-    /// The same lines in a buffer of just their size, with nothing else kept alive by it.
+    /// Copies the lines into a buffer of exactly their size, so that a large shared one can be freed.
     pub fn compact(&self) -> Self {
         Self { text: Bytes::copy_from_slice(&self.text), plain: self.plain }
     }
 
-    /// The same lines after `edit` has changed their bytes in place, each line by itself. The
-    /// buffer is copied only if somebody else still holds it.
+    /// Changes each line in place with `edit`. The buffer is copied only if it is shared.
     ///
-    /// `edit` keeps plain text plain and UTF-8 UTF-8; it sees no LF.
+    /// `edit` gets a line without its LF. It must keep plain text plain and UTF-8 valid.
     pub(crate) fn edit_each(self, mut edit: impl FnMut(&mut [u8])) -> Self {
         let mut text =
             self.text.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
@@ -97,13 +97,13 @@ impl Lines {
         Self { text: text.freeze(), plain: self.plain }
     }
 
-    /// Lines that some rewriting of lines has given: UTF-8, each ended by LF.
+    /// A batch of this text: UTF-8 in which every line ends with LF.
     pub(crate) fn from_rewritten(text: Vec<u8>) -> Self {
         Self { plain: is_plain(&text), text: text.into() }
     }
 
-    /// Up to the first line that is `word`: the lines with that one, and those before it. None if
-    /// there is no such line.
+    /// The lines up to and including the first one equal to `word`, and the lines before that one, if
+    /// any. None if no line is equal to `word`.
     pub fn up_to(&self, word: &str) -> Option<(Self, Option<Self>)> {
         let mut start = 0;
         for line in self.iter() {
@@ -117,7 +117,7 @@ impl Lines {
         None
     }
 
-    /// The first line without its LF, and the others.
+    /// The first line without its LF, and the lines after it, if any.
     pub fn split_first(&self) -> (Bytes, Option<Self>) {
         let end = memchr(LF, &self.text).unwrap_or(self.text.len());
         let rest = self.text.get(end + 1..).filter(|rest| !rest.is_empty());
@@ -128,7 +128,7 @@ impl Lines {
 
 /// Whether `text` is printable ASCII, tabs and LFs only.
 ///
-/// Written without a branch a byte, so that the compiler makes vector code of it.
+/// There is no branch per byte, so that the compiler can vectorise the loop.
 fn is_plain(text: &[u8]) -> bool {
     text.chunks(256).all(|chunk| {
         chunk.iter().fold(true, |plain, &byte| {
@@ -140,28 +140,29 @@ fn is_plain(text: &[u8]) -> bool {
 /// What [`LineDecoder`] found in the stream.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Decoded {
-    /// All the whole lines that were at hand.
+    /// All whole lines in the buffer, up to the size of a batch.
     Lines(Lines),
-    /// A line longer than allowed has ended; this many bytes of it, its end not counted, are gone.
+    /// The end of an overlong line: the line was discarded. It had this many bytes, without its
+    /// line end.
     Discarded(usize),
 }
 
-/// Cuts a byte stream into batches of lines: a [`tokio_util`] codec.
+/// Splits a byte stream into batches of lines: a [`tokio_util`] codec.
 ///
-/// A line ends with LF; a CR before it is dropped and not counted. What is left at the end of the
-/// stream is a line, too. A line over the limit is discarded up to its LF, however long it is,
-/// without being kept in memory. Bytes that are not UTF-8 become U+FFFD, one for each maximal
-/// invalid part (as [`String::from_utf8_lossy`] and the Unicode Standard, section 3.9, have it).
+/// A line ends with LF; a CR before it is dropped and not counted. Text without an LF at the end of
+/// the stream is a line, too. A line over the limit is discarded up to its LF and never buffered
+/// whole. Invalid UTF-8 becomes U+FFFD, one for each maximal invalid part (see
+/// [`String::from_utf8_lossy`] and the Unicode Standard, section 3.9).
 #[derive(Debug)]
 pub struct LineDecoder {
     max_line: usize,
     max_batch: usize,
-    /// How many bytes of the buffer are known to hold no LF.
+    /// How many bytes at the front of the buffer are known to contain no LF.
     scanned: usize,
     discarding: Option<Overlong>,
 }
 
-/// An over-long line of which the end has not been seen.
+/// What has been discarded of an overlong line whose end has not been read.
 #[derive(Debug, Clone, Copy)]
 struct Overlong {
     bytes: usize,
@@ -181,16 +182,16 @@ impl LineDecoder {
         Self { max_line, max_batch, scanned: 0, discarding: None }
     }
 
-    /// Whether the beginning of an over-long line has been discarded, and its end has not come.
+    /// Whether it is in the middle of an overlong line that it discards.
     pub fn is_discarding(&self) -> bool {
         self.discarding.is_some()
     }
 
-    /// Goes on with the over-long line that fills `buf` so far; its LF, if it came, ends it.
+    /// Discards more of an overlong line: up to its LF, or else all of `buf`.
     fn discard(&mut self, overlong: Overlong, buf: &mut BytesMut) -> Option<Decoded> {
         self.scanned = 0;
         let end = memchr(LF, buf);
-        let part = buf.get(..end.unwrap_or(buf.len())).unwrap_or_default();
+        let (part, _) = buf.split_at(end.unwrap_or(buf.len()));
         let ends_in_cr = part.last().map_or(overlong.ends_in_cr, |&last| last == CR);
         let bytes = overlong.bytes + part.len();
         match end {
@@ -207,14 +208,15 @@ impl LineDecoder {
         }
     }
 
-    /// Where the first line that is too long begins, among the whole lines of `batch`.
+    /// The start of the first overlong line in `batch`, which holds whole lines.
     fn first_overlong(&self, batch: &[u8]) -> Option<usize> {
         if batch.len() <= self.max_line {
             return None;
         }
         let mut start = 0;
         for end in memchr_iter(LF, batch) {
-            let line = batch.get(start..end).unwrap_or_default();
+            #[expect(clippy::indexing_slicing, reason = "memchr found the ends in this batch")]
+            let line = &batch[start..end];
             if line.len() - usize::from(line.last() == Some(&CR)) > self.max_line {
                 return Some(start);
             }
@@ -223,7 +225,7 @@ impl LineDecoder {
         None
     }
 
-    /// Whether a beginning of a line cannot become a line that is short enough.
+    /// Whether this partial line already exceeds `max_line`. A CR at its end may belong to a CR LF.
     fn is_overlong(&self, part: &[u8]) -> bool {
         part.len() - usize::from(part.last() == Some(&CR)) > self.max_line
     }
@@ -237,9 +239,9 @@ impl Decoder for LineDecoder {
         if let Some(overlong) = self.discarding {
             return Ok(self.discard(overlong, buf));
         }
-        let window = buf.get(..buf.len().min(self.max_batch)).unwrap_or_default();
-        let unseen = window.get(self.scanned..).unwrap_or_default();
-        let Some(last) = memrchr(LF, unseen) else {
+        let (window, _) = buf.split_at(buf.len().min(self.max_batch));
+        let (_, unscanned) = window.split_at(self.scanned);
+        let Some(last) = memrchr(LF, unscanned) else {
             if self.is_overlong(window) {
                 return Ok(self.discard(Overlong { bytes: 0, ends_in_cr: false }, buf));
             }
@@ -248,10 +250,11 @@ impl Decoder for LineDecoder {
         };
         let end = self.scanned + last + 1;
         self.scanned = 0;
-        match self.first_overlong(window.get(..end).unwrap_or_default()) {
-            None => Ok(Some(Decoded::Lines(normalize(take(buf, end))))),
+        let (batch, _) = window.split_at(end);
+        match self.first_overlong(batch) {
+            None => Ok(Some(Decoded::Lines(normalize(split_front(buf, end))))),
             Some(0) => Ok(self.discard(Overlong { bytes: 0, ends_in_cr: false }, buf)),
-            Some(start) => Ok(Some(Decoded::Lines(normalize(take(buf, start))))),
+            Some(start) => Ok(Some(Decoded::Lines(normalize(split_front(buf, start))))),
         }
     }
 
@@ -266,7 +269,7 @@ impl Decoder for LineDecoder {
         let mut rest = std::mem::take(buf);
         match rest.len() {
             0 => Ok(None),
-            // Here a CR ends the stream, not a line: it is data and counts.
+            // No LF follows, so a CR at the end is data and counts.
             len if len > self.max_line => Ok(Some(Decoded::Discarded(len))),
             _ => {
                 rest.extend_from_slice(&[LF]);
@@ -276,18 +279,19 @@ impl Decoder for LineDecoder {
     }
 }
 
-/// Splits off the first `end` bytes so that, if it can be had cheaply, they own their buffer:
-/// who owns a buffer can change it in place and use it again.
-fn take(buf: &mut BytesMut, end: usize) -> BytesMut {
-    if buf.len() - end > end {
+/// Splits off the first `end` bytes. Where that is cheap they become the only owner of their buffer,
+/// so that they can be changed in place and the buffer can be used again.
+fn split_front(buf: &mut BytesMut, end: usize) -> BytesMut {
+    let (_, rest) = buf.split_at(end);
+    if rest.len() > end {
         return buf.split_to(end);
     }
-    let rest = BytesMut::from(buf.get(end..).unwrap_or_default());
+    let rest = BytesMut::from(rest);
     buf.truncate(end);
     std::mem::replace(buf, rest)
 }
 
-/// Drops the CR of every CR LF, then makes UTF-8 of it.
+/// Drops the CR of every CR LF, and replaces invalid UTF-8.
 fn normalize(text: BytesMut) -> Lines {
     let lines = Lines::new(text);
     if lines.plain || memchr(CR, &lines.text).is_none() {
@@ -301,6 +305,7 @@ fn normalize(text: BytesMut) -> Lines {
     to_utf8(Lines::new(kept))
 }
 
+/// Replaces invalid UTF-8.
 fn to_utf8(lines: Lines) -> Lines {
     if lines.plain || std::str::from_utf8(&lines.text).is_ok() {
         return lines;

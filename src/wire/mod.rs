@@ -1,4 +1,4 @@
-//! What crosses a connection, without actors: lines, and how they are read and written.
+//! What crosses a connection: lines, and how they are read and written. No actors.
 
 pub(crate) mod greeting;
 pub mod line_reader;

@@ -1,4 +1,4 @@
-//! The outbox: what waits to be sent to one peer, bounded in bytes.
+//! The outbox: the queue of batches to be sent to one peer, bounded in bytes.
 
 use std::{
     collections::VecDeque,
@@ -10,35 +10,35 @@ use std::{
 use bytes::{Buf, Bytes};
 use tokio::io::AsyncWrite;
 
-/// What a waiting batch is charged beyond its length, in bytes: about what it costs to keep it,
-/// so that very short batches do not take many times the memory that they may.
+/// What a queued batch counts in addition to its length, in bytes: about the memory that a queue
+/// entry takes, so that many short batches do not exceed the bound many times over.
 pub const BATCH_OVERHEAD: usize = 64;
 
-/// Buffers that go out in one vectored write at most.
-const VECTORED: usize = 64;
+/// The most batches in one vectored write.
+const MAX_VECTORED: usize = 64;
 
-/// A queue of shared buffers on their way to one peer.
+/// A queue of shared buffers to be sent to one peer.
 #[derive(Debug)]
 pub struct Outbox {
     queue: VecDeque<Bytes>,
-    /// What the queue holds, in bytes, each batch's overhead included.
+    /// The size of the queue in bytes, with each batch's overhead.
     used: usize,
     limit: usize,
     written: u64,
 }
 
 impl Outbox {
-    /// An outbox for `limit` bytes. A single batch that is larger fits when nothing else waits.
+    /// An outbox for `limit` bytes. An empty outbox accepts one batch of any size.
     pub fn new(limit: usize) -> Self {
         Self { queue: VecDeque::new(), used: 0, limit, written: 0 }
     }
 
-    /// Whether so many bytes may be put in as one batch.
+    /// Whether there is room for a batch of `len` bytes.
     pub fn has_room(&self, len: usize) -> bool {
         self.queue.is_empty() || self.used + len + BATCH_OVERHEAD <= self.limit
     }
 
-    /// Puts a batch in, room or not.
+    /// Queues a batch, whether or not there is room.
     pub fn push(&mut self, batch: Bytes) {
         if !batch.is_empty() {
             self.used += batch.len() + BATCH_OVERHEAD;
@@ -46,29 +46,29 @@ impl Outbox {
         }
     }
 
-    /// Whether nothing waits.
+    /// Whether nothing is queued.
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
 
-    /// The bytes that wait, without overhead.
+    /// The number of queued bytes, without overhead.
     pub fn waiting(&self) -> usize {
         self.used - self.queue.len() * BATCH_OVERHEAD
     }
 
-    /// All bytes written so far.
+    /// The number of bytes written so far.
     pub fn written(&self) -> u64 {
         self.written
     }
 
-    /// Throws away what waits.
+    /// Discards everything that is queued.
     pub fn clear(&mut self) {
         self.queue = VecDeque::new();
         self.used = 0;
     }
 
-    /// Writes it at once if nothing waits. What the stream does not take for now is put in, room or
-    /// not: then this is pending.
+    /// Writes a batch at once if nothing is queued. The rest is queued, whether or not there is room,
+    /// and then this is pending.
     ///
     /// # Errors
     ///
@@ -93,7 +93,7 @@ impl Outbox {
         if self.queue.is_empty() { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
-    /// Writes until nothing waits. Pending when the stream takes no more for now.
+    /// Writes until the queue is empty. Pending while the stream accepts no more.
     ///
     /// # Errors
     ///
@@ -108,22 +108,22 @@ impl Outbox {
             let written = if self.queue.len() == 1 {
                 ready!(stream.poll_write(cx, first))?
             } else {
-                let mut slices = [IoSlice::new(&[]); VECTORED];
+                let mut slices = [IoSlice::new(&[]); MAX_VECTORED];
                 for (slice, batch) in slices.iter_mut().zip(&self.queue) {
                     *slice = IoSlice::new(batch);
                 }
-                let count = self.queue.len().min(VECTORED);
-                ready!(stream.poll_write_vectored(cx, slices.get(..count).unwrap_or_default()))?
+                let (filled, _) = slices.split_at(self.queue.len().min(MAX_VECTORED));
+                ready!(stream.poll_write_vectored(cx, filled))?
             };
-            self.sent(not_zero(written)?);
+            self.remove_written(not_zero(written)?);
         }
-        // A peer that was slow once need not be remembered for it.
+        // Free the memory of a queue that was long once.
         self.queue.shrink_to(4);
         Poll::Ready(Ok(()))
     }
 
-    /// Takes so many bytes from the front.
-    fn sent(&mut self, mut bytes: usize) {
+    /// Removes the bytes that have been written from the front of the queue.
+    fn remove_written(&mut self, mut bytes: usize) {
         self.written += bytes as u64;
         self.used -= bytes;
         while let Some(first) = self.queue.front_mut() {
@@ -138,7 +138,7 @@ impl Outbox {
     }
 }
 
-/// A stream that takes nothing and says that it did would be asked for ever.
+/// A write of zero bytes is an error: retrying it would loop endlessly.
 fn not_zero(written: usize) -> io::Result<usize> {
     if written == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(written) }
 }
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_is_put_in_comes_out_in_order_however_little_the_stream_takes() {
+    async fn writes_batches_in_order_to_a_stream_that_accepts_little() {
         let (mut ours, mut theirs) = duplex(7);
         let mut outbox = Outbox::new(1000);
         for text in ["one\n", "", "a longer line than seven\n", "three\n"] {
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_sent_is_written_at_once_and_the_rest_waits_in_order() {
+    async fn poll_send_writes_at_once_and_queues_the_rest_in_order() {
         let (mut ours, mut theirs) = duplex(7);
         let mut outbox = Outbox::new(1000);
         let mut cx = Context::from_waker(Waker::noop());
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn room_is_counted_in_bytes_and_a_batch_costs_more_than_its_bytes() {
+    fn room_counts_bytes_and_an_overhead_per_batch() {
         let mut outbox = Outbox::new(2 * (10 + BATCH_OVERHEAD));
         assert!(outbox.has_room(1_000_000), "a large batch fits when it is alone");
         outbox.push(Bytes::from_static(b"0123456789"));
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn writing_part_of_it_makes_room() {
+    fn a_partial_write_makes_room() {
         let (mut ours, _theirs) = duplex(15);
         let mut outbox = Outbox::new(2 * (10 + BATCH_OVERHEAD));
         outbox.push(Bytes::from_static(b"0123456789"));

@@ -1,4 +1,4 @@
-//! Addresses: both families, names, ports that are taken or were a moment ago.
+//! Addresses: IPv4, IPv6, host names, and ports in use or in TIME_WAIT.
 
 use std::net::TcpListener;
 
@@ -9,17 +9,17 @@ fn client(port: u16, host: &str) -> Program {
 }
 
 #[test]
-fn one_server_for_both_families_shows_each_peer_in_its_own() {
+fn shows_each_peer_of_a_dual_stack_server_in_its_own_family() {
     let hub = Hub::start_as(server_command().args(["--bind", "::", "0"]));
     let port = hub.address.port();
     for host in ["127.0.0.1", "::1", "localhost", "0.0.0.0"] {
         let mut client = client(port, host);
         let connected = format!("> Connected to server IP = {host} and PORT = {port}");
         assert_eq!(client.out.next(), connected);
-        let newcomer = hub.program.out.find("New connection");
-        let (ipv4, ipv6) = (newcomer.contains("[127.0.0.1:"), newcomer.contains("[[::1]:"));
-        assert!(if host == "::1" { ipv6 } else { ipv4 || ipv6 }, "{newcomer}");
-        assert!(host != "127.0.0.1" || ipv4, "{newcomer}");
+        let event = hub.program.out.find("New connection");
+        let (ipv4, ipv6) = (event.contains("[127.0.0.1:"), event.contains("[[::1]:"));
+        assert!(if host == "::1" { ipv6 } else { ipv4 || ipv6 }, "{event}");
+        assert!(host != "127.0.0.1" || ipv4, "{event}");
         client.end_input();
         client.ends_with(0);
         hub.program.out.find("> Closing connection");
@@ -27,7 +27,7 @@ fn one_server_for_both_families_shows_each_peer_in_its_own() {
 }
 
 #[test]
-fn a_port_that_is_taken_is_told_in_one_sentence() {
+fn reports_a_port_in_use_in_one_sentence() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
     let args = ["--bind", "127.0.0.1", &port.to_string()];
@@ -38,10 +38,10 @@ fn a_port_that_is_taken_is_told_in_one_sentence() {
 }
 
 #[test]
-fn a_restart_does_not_wait_for_the_ports_of_those_who_were_there() {
+fn restarts_at_once_on_a_port_in_time_wait() {
     let mut hub = Hub::start(&[]);
     let mut peers: Vec<Peer> = (0..4).map(|_| hub.peer()).collect();
-    // The server closes first, so that it is its side that stays in TIME_WAIT.
+    // The server closes first, so its side of the connections stays in TIME_WAIT.
     hub.program.signal(rustix::process::Signal::TERM);
     for peer in &mut peers {
         assert_eq!(peer.rest(), "");
@@ -54,7 +54,7 @@ fn a_restart_does_not_wait_for_the_ports_of_those_who_were_there() {
 }
 
 #[test]
-fn a_host_that_cannot_be_found_or_refuses_is_told_in_one_sentence() {
+fn reports_an_unknown_or_refusing_host_in_one_sentence() {
     let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut refused = client(unused.port(), "127.0.0.1");
     refused.ends_with(1);

@@ -1,4 +1,4 @@
-//! Nothing is lost, nothing comes twice, everything comes in order; and memory stays flat.
+//! No line is lost, duplicated or reordered, and memory stays flat.
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
@@ -9,23 +9,23 @@ use std::{
 
 use crate::support::{Hub, Peer, Program, heavy, nap, server_command};
 
-/// A tenth of it where the compiler has not optimised.
+/// Lines per test. A tenth in a debug build.
 const LINES: usize = if cfg!(debug_assertions) { 100_000 } else { 1_000_000 };
 
-/// In KiB.
+/// The limit of peak memory, in KiB.
 const MEMORY: u64 = 32 * 1024;
 
-/// A hub whose stdout the test reads by itself. The peers find it at the address it names first.
+/// A hub and its stdout, of which only the first line has been read.
 fn hub_with_stdout(args: &[&str]) -> (Hub, BufReader<std::process::ChildStdout>) {
     let mut command = server_command();
     let command = command.args(["--bind", "127.0.0.1"]).args(args).arg("0").stdin(Stdio::piped());
     let (program, stdout) = Program::with_stdout(command);
     let mut stdout = BufReader::new(stdout);
-    (hub_that_says(program, &mut stdout), stdout)
+    (hub_bound_as_in(&mut stdout, program), stdout)
 }
 
-/// The hub that says here where it listens.
-fn hub_that_says(program: Program, stdout: &mut impl BufRead) -> Hub {
+/// A hub whose port is in the first line of its stdout.
+fn hub_bound_as_in(stdout: &mut impl BufRead, program: Program) -> Hub {
     let mut bound = String::new();
     stdout.read_line(&mut bound).unwrap();
     let port = bound.trim_end().rsplit(' ').next().unwrap().parse().unwrap();
@@ -33,7 +33,7 @@ fn hub_that_says(program: Program, stdout: &mut impl BufRead) -> Hub {
 }
 
 #[test]
-fn a_stdout_that_somebody_has_made_non_blocking_is_waited_for() {
+fn waits_for_a_non_blocking_stdout() {
     let _turn = heavy();
     let (reader, writer) = io::pipe().unwrap();
     rustix::io::ioctl_fionbio(&writer, true).unwrap();
@@ -42,7 +42,7 @@ fn a_stdout_that_somebody_has_made_non_blocking_is_waited_for() {
     let program = Program::spawn(&mut command);
     drop(command);
     let mut stdout = BufReader::new(reader);
-    let mut hub = hub_that_says(program, &mut stdout);
+    let mut hub = hub_bound_as_in(&mut stdout, program);
     let mut peer = hub.peer();
     let sending = thread::spawn(move || {
         for _ in 0..LINES / 1000 {
@@ -50,7 +50,7 @@ fn a_stdout_that_somebody_has_made_non_blocking_is_waited_for() {
         }
         peer.leave();
     });
-    // Far longer than it takes to fill the pipe.
+    // Much longer than it takes to fill the pipe.
     nap(Duration::from_millis(300));
     let messages = |line: &String| line.ends_with(" Client message = edcba9876543210");
     let lines = stdout.lines().map(Result::unwrap);
@@ -90,14 +90,14 @@ fn a_million_lines_reach_four_peers_of_different_speeds() {
         }
     }
     for receiving in receiving {
-        assert_eq!(receiving.join().unwrap(), "", "nothing comes twice");
+        assert_eq!(receiving.join().unwrap(), "", "no line arrives twice");
     }
     let memory = hub.program.status("VmHWM");
     assert!(memory < MEMORY, "{memory} KiB");
 }
 
 #[test]
-fn a_million_lines_of_four_peers_reach_a_stdout_that_is_read_slowly_and_for_a_while_not_at_all() {
+fn a_million_lines_of_four_peers_reach_a_slow_stdout() {
     let _turn = heavy();
     let (hub, mut stdout) = hub_with_stdout(&[]);
     let senders: Vec<_> = (0..4)
@@ -149,10 +149,10 @@ fn a_thousand_sessions_at_full_load_stay_within_their_memory() {
     const SESSIONS: usize = 1000;
     let (mut hub, mut stdout) = hub_with_stdout(&["--max-sessions", "1000"]);
     linehub::program::descriptors::make_room_for(SESSIONS).unwrap();
-    // stdout is not read while they connect: there are not so many events as to fill the pipe.
+    // Nobody reads stdout while they connect: their events do not fill the pipe.
     let mut peers: Vec<Peer> = (0..SESSIONS).map(|_| hub.peer()).collect();
     let message = format!("{}\n", "m".repeat(63)).repeat(1000);
-    // Everybody sends what the kernel takes, and nobody reads.
+    // Each peer sends as much as the kernel accepts, and none reads.
     for peer in &mut peers {
         peer.stream().set_nonblocking(true).unwrap();
         while peer.stream().write(message.as_bytes()).is_ok() {}
@@ -165,7 +165,7 @@ fn a_thousand_sessions_at_full_load_stay_within_their_memory() {
         }
         operator
     });
-    // Read enough of stdout for every session to have had its turn.
+    // Reads enough of stdout that every session has had its turn.
     let mut space = vec![0; 1 << 20];
     let mut left = 200 << 20;
     while left > 0 {
@@ -174,6 +174,6 @@ fn a_thousand_sessions_at_full_load_stay_within_their_memory() {
     let memory = hub.program.status("VmHWM");
     assert!(memory < 2 * MEMORY, "{memory} KiB");
     drop((hub, stdout, peers));
-    // The hub is gone: the operator's pipe is broken, and that is all.
+    // The hub is gone, so the operator's thread ends with a broken pipe.
     let _ = relaying.join();
 }

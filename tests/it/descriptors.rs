@@ -1,4 +1,4 @@
-//! Out of descriptors the hub says so once, sleeps, and goes on when there are some.
+//! When it runs out of descriptors the hub reports it once, waits, and recovers.
 
 use std::{
     fs,
@@ -23,12 +23,12 @@ fn limited_program(descriptors: usize, program: &str) -> Command {
     command
 }
 
-/// Starts it without any input.
+/// Starts it with an empty stdin.
 fn start(command: &mut Command) -> Program {
     Program::spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()))
 }
 
-/// Whether it says anything on stdout; if not, it has ended and said why in one sentence.
+/// Whether it starts. If not, it must end with one sentence that explains why.
 fn starts(program: &mut Program, name: &str) -> bool {
     let starts = program.out.try_next().is_some();
     if !starts {
@@ -39,8 +39,12 @@ fn starts(program: &mut Program, name: &str) -> bool {
     starts
 }
 
-/// From some number of descriptors on it starts, and says why not with fewer.
-fn starts_or_says_why_not(name: &str, limited: impl Fn(usize) -> Command, end: fn(&mut Program)) {
+/// Checks that it starts from some number of descriptors on, and explains why not below that.
+fn starts_or_explains_why_not(
+    name: &str,
+    limited: impl Fn(usize) -> Command,
+    end: fn(&mut Program),
+) {
     let mut least = None;
     for descriptors in 4..=40 {
         let mut program = start(&mut limited(descriptors));
@@ -55,12 +59,16 @@ fn starts_or_says_why_not(name: &str, limited: impl Fn(usize) -> Command, end: f
 }
 
 #[test]
-fn the_server_starts_or_says_why_not_however_few_descriptors_there_are() {
-    starts_or_says_why_not("hub-server", |descriptors| limited(descriptors, &[]), Program::stop);
+fn with_few_descriptors_the_server_starts_or_explains_why_not() {
+    starts_or_explains_why_not(
+        "hub-server",
+        |descriptors| limited(descriptors, &[]),
+        Program::stop,
+    );
 }
 
 #[test]
-fn the_client_starts_or_says_why_not_however_few_descriptors_there_are() {
+fn with_few_descriptors_the_client_starts_or_explains_why_not() {
     let hub = Hub::start(&[]);
     let port = hub.address.port().to_string();
     let client = |descriptors| {
@@ -68,11 +76,11 @@ fn the_client_starts_or_says_why_not_however_few_descriptors_there_are() {
         command.arg(&port);
         command
     };
-    starts_or_says_why_not("hub-client", client, |client| client.ends_with(0));
+    starts_or_explains_why_not("hub-client", client, |client| client.ends_with(0));
 }
 
 #[test]
-fn every_event_loop_needs_descriptors_of_its_own() {
+fn each_event_loop_needs_its_own_descriptors() {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(&file, "server.workers = 64").unwrap();
     let config = ["--config", file.path().to_str().unwrap()];
@@ -83,19 +91,19 @@ fn every_event_loop_needs_descriptors_of_its_own() {
 }
 
 #[test]
-fn with_forty_descriptors_and_two_hundred_connects_it_stays_up_and_recovers() {
+fn runs_out_of_descriptors_and_recovers() {
     let _turn = heavy();
     let mut hub = Hub::start_as(&mut limited(40, &[]));
     let mut holders: Vec<Peer> = (0..4).map(|_| hub.peer()).collect();
     let mut others: Vec<Peer> = (0..200).map(|_| Peer::connect(hub.address)).collect();
-    let said = "hub-server: cannot accept connections for now: Too many open files";
-    assert_eq!(hub.program.err.find("cannot accept"), said);
+    let expected = "hub-server: cannot accept connections for now: Too many open files";
+    assert_eq!(hub.program.err.find("cannot accept"), expected);
     let before = hub.program.cpu();
-    // All are told in the end, as descriptors come back from those before.
+    // All get an answer in the end, as the descriptors of earlier peers are closed.
     for peer in &mut others {
         assert_eq!(peer.line(), "421 Server rejected due to too many clients");
     }
-    // A process that spins takes all it can get, which is seconds; these are hundredths.
+    // A process that spins would use seconds of CPU time. A tick is a hundredth of one.
     let spent = hub.program.cpu() - before;
     assert!(spent < 100, "{spent} ticks");
     drop(others);
@@ -107,12 +115,12 @@ fn with_forty_descriptors_and_two_hundred_connects_it_stays_up_and_recovers() {
     hub.program.stop();
     let rest = hub.program.err.rest();
     let again = rest.lines().filter(|line| line.contains("cannot accept")).count();
-    // Once more if there was nobody to be accepted for a moment, before all had connected.
-    assert!(again < 2, "not a line for each try:\n{rest}");
+    // It may report a second time if the backlog was empty for a moment while they connected.
+    assert!(again < 2, "one report per shortage, not per attempt:\n{rest}");
 }
 
 #[test]
-fn no_descriptor_is_left_when_everybody_has_gone() {
+fn leaks_no_descriptors() {
     let hub = Hub::start(&[]);
     hub.peer().leave();
     let before = hub.program.descriptors();
@@ -125,11 +133,13 @@ fn no_descriptor_is_left_when_everybody_has_gone() {
             if round % 2 == 0 { drop(peer) } else { peer.reset() }
         }
     }
-    wait_until("descriptors are back", || (hub.program.descriptors() <= before).then_some(()));
+    wait_until("the descriptors are closed", || {
+        (hub.program.descriptors() <= before).then_some(())
+    });
 }
 
 #[test]
-fn more_sessions_than_the_limit_allows_are_told_at_the_start() {
+fn reports_at_the_start_that_the_limit_is_too_low_for_max_sessions() {
     let mut hub = Hub::start_as(&mut limited(64, &["--max-sessions", "10000"]));
     assert_eq!(
         hub.program.err.next(),
@@ -141,7 +151,7 @@ fn more_sessions_than_the_limit_allows_are_told_at_the_start() {
 }
 
 #[test]
-fn the_soft_limit_is_raised_to_what_the_sessions_need() {
+fn raises_the_soft_limit_to_what_the_sessions_need() {
     let script = "ulimit -Sn 64; exec \"$0\" \"$@\"";
     let mut command = command("sh");
     command.args(["-c", script, SERVER, "--bind", "127.0.0.1", "--max-sessions", "300", "0"]);
@@ -152,6 +162,6 @@ fn the_soft_limit_is_raised_to_what_the_sessions_need() {
     assert_eq!(
         hub.program.status("FDSize"),
         table,
-        "it was made at the start, not while they came"
+        "the table was made at the start, not while peers connected"
     );
 }

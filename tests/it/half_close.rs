@@ -1,11 +1,11 @@
-//! A client that has said all it had to say still gets what waits for it.
+//! A client that has closed its sending side still receives what is queued for it.
 
 use std::io::Write;
 
 use crate::support::{Hub, heavy};
 
 #[test]
-fn megabytes_on_their_way_to_a_leaving_peer_arrive() {
+fn a_leaving_peer_still_receives_megabytes_of_queued_lines() {
     let _turn = heavy();
     let mut hub = Hub::with_config("[limits]\noutbox = \"32 MiB\"\n", &["--max-sessions", "1"]);
     let mut peer = hub.peer();
@@ -22,6 +22,6 @@ fn megabytes_on_their_way_to_a_leaving_peer_arrive() {
     let rest = peer.rest();
     assert_eq!(rest.len(), 256 * block.len() + "the last line\n".len());
     assert!(rest.ends_with("the last line\n"));
-    // Its place was free before it saw the close.
+    // Its slot was free before it saw the close.
     hub.peer();
 }

@@ -1,13 +1,13 @@
-//! Whatever a client does, the hub goes on doing its job, and gets the place back.
+//! Whatever a client does, the hub keeps working and gets the slot back.
 
 use crate::support::{Hub, Peer, heavy, wait_until};
 
-/// All four places can be taken, and a line still goes each way.
-fn still_does_its_job(hub: &mut Hub) {
+/// Checks that all four slots are free and that lines still pass in both directions.
+fn assert_still_works(hub: &mut Hub) {
     let mut peers: Vec<Peer> = (0..4)
         .map(|_| {
-            // A peer that was reset may take a moment to be noticed.
-            wait_until("there is a place", || {
+            // The hub may take a moment to notice that a peer was reset.
+            wait_until("a slot is free", || {
                 let mut peer = Peer::connect(hub.address);
                 peer.line().starts_with("220").then_some(peer)
             })
@@ -24,7 +24,7 @@ fn still_does_its_job(hub: &mut Hub) {
     }
 }
 
-/// Bytes of every value in no order (a linear congruential generator).
+/// Pseudo-random bytes (a linear congruential generator).
 fn noise(count: usize) -> Vec<u8> {
     let mut state = 1_u32;
     (0..count)
@@ -36,24 +36,24 @@ fn noise(count: usize) -> Vec<u8> {
 }
 
 #[test]
-fn binary_noise_and_nuls() {
+fn survives_binary_noise_and_nuls() {
     let mut hub = Hub::start(&[]);
     let mut peer = hub.peer();
     peer.send(noise(1_000_000));
     peer.send(b"\n\0\0\0\n");
     hub.program.out.find("Client message = \\u{0}\\u{0}\\u{0}");
     assert_eq!(peer.leave(), "");
-    still_does_its_job(&mut hub);
+    assert_still_works(&mut hub);
 }
 
 #[test]
-fn a_byte_at_a_time() {
+fn reads_a_line_sent_one_byte_at_a_time() {
     let mut hub = Hub::start(&[]);
     let mut peer = hub.peer();
     peer.stream().set_nodelay(true).unwrap();
     for byte in "né👍🏽\r".bytes() {
         peer.send([byte]);
-        // One read each: a whole line of another peer is taken in between.
+        // A whole line of another peer between two bytes makes each byte a read of its own.
         let mut other = hub.peer();
         other.send("in between\n");
         hub.program.out.find("neewteb ni");
@@ -62,22 +62,22 @@ fn a_byte_at_a_time() {
     peer.send("\n");
     assert!(hub.program.out.find("👍").ends_with(" = 👍🏽én"));
     drop(peer);
-    still_does_its_job(&mut hub);
+    assert_still_works(&mut hub);
 }
 
 #[test]
-fn connecting_and_resetting() {
+fn survives_thousands_of_immediate_resets() {
     let _turn = heavy();
     let mut hub = Hub::start(&[]);
     let times = if cfg!(debug_assertions) { 1000 } else { 5000 };
     for _ in 0..times {
         Peer::connect(hub.address).reset();
     }
-    still_does_its_job(&mut hub);
+    assert_still_works(&mut hub);
 }
 
 #[test]
-fn a_reset_in_the_middle_of_a_line() {
+fn a_partial_line_before_a_reset_is_not_a_line() {
     let mut hub = Hub::start(&[]);
     for _ in 0..20 {
         let mut peer = hub.peer();
@@ -87,34 +87,34 @@ fn a_reset_in_the_middle_of_a_line() {
         let ended = hub.program.out.next();
         assert!(ended.starts_with("> Closing connection"), "{ended}");
     }
-    still_does_its_job(&mut hub);
+    assert_still_works(&mut hub);
 }
 
 #[test]
-fn more_silent_peers_and_peers_with_half_a_line_than_there_are_buffers() {
+fn silent_peers_and_partial_lines_hold_no_buffers() {
     let mut hub = Hub::start(&["--max-sessions", "160"]);
-    let mut holders = Vec::new();
-    for begun in ["", "half a l"] {
+    let mut peers = Vec::new();
+    for partial_line in ["", "half a l"] {
         for _ in 0..70 {
             let mut peer = hub.peer();
-            peer.send(format!("a whole line\n{begun}"));
-            // What came with this line has been read when it has been printed.
+            peer.send(format!("a whole line\n{partial_line}"));
+            // Once this line is printed, the partial line after it has been read, too.
             hub.program.out.find("Client message = enil elohw a");
-            holders.push(peer);
+            peers.push(peer);
         }
         let mut other = hub.peer();
         other.send("my turn\n");
         hub.program.out.find("Client message = nrut ym");
     }
-    for mut peer in holders.drain(70..) {
+    for mut peer in peers.drain(70..) {
         peer.send("ine\n");
         hub.program.out.find("Client message = enil a flah");
     }
-    still_does_its_job(&mut hub);
+    assert_still_works(&mut hub);
 }
 
 #[test]
-fn a_line_without_an_end() {
+fn discards_an_endless_line_in_bounded_memory() {
     let _turn = heavy();
     let mut hub = Hub::start(&[]);
     let mut peer = hub.peer();
@@ -131,16 +131,16 @@ fn a_line_without_an_end() {
     let memory = hub.program.status("VmHWM");
     assert!(memory < 16 * 1024, "{memory} KiB");
     assert_eq!(peer.leave(), "");
-    still_does_its_job(&mut hub);
+    assert_still_works(&mut hub);
 }
 
 #[test]
-fn a_peer_that_says_nothing_is_let_go_if_the_configuration_says_so() {
+fn closes_a_silent_peer_after_the_idle_timeout() {
     let mut hub = Hub::with_config("[timeouts]\nidle = \"200ms\"\n", &["--max-sessions", "4"]);
     let mut silent: Vec<Peer> = (0..4).map(|_| hub.peer()).collect();
     for peer in &mut silent {
         assert_eq!(peer.rest(), "", "an orderly close");
     }
     assert!(hub.program.err.next().contains("sent nothing for longer than timeouts.idle"));
-    still_does_its_job(&mut hub);
+    assert_still_works(&mut hub);
 }

@@ -1,11 +1,11 @@
-//! The limit is exact, whoever is refused learns why, and a place given back can be taken.
+//! The session limit is exact, a refused peer is told why, and a freed slot can be used at once.
 
 use std::thread;
 
 use crate::support::{Hub, Peer, heavy};
 
 #[test]
-fn of_two_hundred_at_the_same_moment_four_are_admitted_and_all_others_told() {
+fn admits_exactly_four_of_two_hundred_simultaneous_connections() {
     let _turn = heavy();
     let hub = Hub::start(&[]);
     let address = hub.address;
@@ -35,7 +35,7 @@ fn of_two_hundred_at_the_same_moment_four_are_admitted_and_all_others_told() {
 }
 
 #[test]
-fn a_leaver_who_comes_back_at_once_always_finds_its_place() {
+fn a_leaver_who_reconnects_at_once_always_finds_its_slot() {
     let hub = Hub::start(&[]);
     let _others = [hub.peer(), hub.peer(), hub.peer()];
     let mut peer = hub.peer();

@@ -1,4 +1,4 @@
-//! The README's commands do what it says.
+//! The README's commands do what the README says.
 
 use std::{io::Write, process::Stdio};
 
@@ -7,7 +7,7 @@ use crate::{
     support::{Hub, command as clean_command},
 };
 
-/// The commands of the README, without what is said behind them.
+/// The commands in the README, without the comments after them.
 fn commands() -> Vec<String> {
     let readme = include_str!("../../README.md");
     let blocks = readme.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
@@ -18,15 +18,15 @@ fn commands() -> Vec<String> {
 }
 
 #[test]
-fn two_commands_run_the_hub_and_the_tests() {
+fn readme_lists_the_two_commands() {
     let commands = commands();
     assert_eq!(commands[..2], ["cargo run --release -- 4444", "cargo test"]);
-    // What cargo runs by default is the server, with its defaults.
+    // `cargo run` without --bin starts the server.
     assert!(include_str!("../../Cargo.toml").contains("default-run = \"hub-server\""));
 }
 
 #[test]
-fn every_client_in_it_is_one() {
+fn each_client_command_in_the_readme_works() {
     let hub = Hub::start(&[]);
     let client = env!("CARGO_BIN_EXE_hub-client");
     let mut clients = 0;

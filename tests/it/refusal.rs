@@ -1,10 +1,10 @@
-//! Whoever is refused gets the whole refusal, and holds up nobody.
+//! A refused peer receives the whole refusal and blocks nobody.
 
 use crate::support::{Hub, Peer, heavy, wait_until};
 
 const REFUSAL: &str = "421 Server rejected due to too many clients\n";
 
-/// A hub with one place, and the peer that has it.
+/// A hub with one slot, and the peer that occupies it.
 fn full_hub() -> (Hub, Peer) {
     let hub = Hub::start(&["--max-sessions", "1"]);
     let peer = hub.peer();
@@ -12,18 +12,18 @@ fn full_hub() -> (Hub, Peer) {
 }
 
 #[test]
-fn a_peer_that_sends_a_megabyte_before_it_reads_still_learns_why() {
+fn a_peer_that_sends_a_megabyte_before_it_reads_still_gets_the_refusal() {
     let (hub, _holder) = full_hub();
     for _ in 0..30 {
         let mut peer = Peer::connect(hub.address);
-        // Once the hub has closed its side it may be slow to take so much, but it takes it.
+        // The hub has closed its sending side by now, but still reads all of it.
         peer.send("I would like to say something\n".repeat(40_000));
         assert_eq!(peer.rest(), REFUSAL);
     }
 }
 
 #[test]
-fn the_refusal_is_reported_on_stderr_in_one_line() {
+fn reports_a_refusal_on_stderr_in_one_line() {
     let (hub, _holder) = full_hub();
     let mut peer = Peer::connect(hub.address);
     assert_eq!(peer.rest(), REFUSAL);
@@ -32,7 +32,7 @@ fn the_refusal_is_reported_on_stderr_in_one_line() {
 }
 
 #[test]
-fn five_hundred_silent_connections_hold_nobody_up_and_are_soon_gone() {
+fn five_hundred_silent_connections_block_nobody_and_are_soon_closed() {
     let _turn = heavy();
     let (hub, mut holder) = full_hub();
     hub.program.out.find("New connection");
@@ -40,7 +40,7 @@ fn five_hundred_silent_connections_hold_nobody_up_and_are_soon_gone() {
     let silent: Vec<Peer> = (0..500).map(|_| Peer::connect(hub.address)).collect();
     holder.send("still here\n");
     hub.program.out.find("ereh llits");
-    wait_until("they are gone", || (hub.program.descriptors() <= before).then_some(()));
+    wait_until("they are closed", || (hub.program.descriptors() <= before).then_some(()));
     for mut peer in silent {
         assert_eq!(peer.rest(), REFUSAL);
     }

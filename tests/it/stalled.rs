@@ -1,4 +1,4 @@
-//! A client that does not read is let go, and the others go on.
+//! A client that does not read is closed, and the others carry on.
 
 use std::{
     io,
@@ -13,7 +13,7 @@ const CONFIG: &str = "[limits]\nmax_line = \"64 KiB\"\noutbox = \"128 KiB\"\n\
                       [timeouts]\nstall = \"1s\"\n";
 
 #[test]
-fn a_peer_that_does_not_read_is_let_go_and_the_others_get_everything() {
+fn closes_a_peer_that_does_not_read_and_the_others_get_everything() {
     let mut hub = Hub::with_config(CONFIG, &["--format", "json"]);
     let mut stalled = hub.small_peer();
     let mut reader = hub.peer();
@@ -45,18 +45,18 @@ fn a_peer_that_does_not_read_is_let_go_and_the_others_get_everything() {
     receiving.join().unwrap();
     let _talker = talking.join().unwrap();
     assert_eq!(hub.event_named("message")["text"], "no og I");
-    // It has missed lines, and is not to think that this was all.
+    // It has missed lines, so it must see a reset instead of a normal end.
     assert_eq!(stalled.try_rest().unwrap_err().kind(), io::ErrorKind::ConnectionReset);
 }
 
 #[test]
-fn reading_a_byte_now_and_then_is_not_reading() {
+fn a_peer_that_reads_a_byte_now_and_then_is_stalled() {
     let mut hub = Hub::with_config(CONFIG, &["--format", "json"]);
     let peer = hub.small_peer();
-    let (enough, tick) = mpsc::channel::<()>();
+    let (stop, stopped) = mpsc::channel::<()>();
     let trickle = thread::spawn(move || {
-        // A byte, and then nothing for a while.
-        while tick.recv_timeout(Duration::from_millis(100)) == Err(RecvTimeoutError::Timeout) {
+        // Reads a byte, then nothing for a while.
+        while stopped.recv_timeout(Duration::from_millis(100)) == Err(RecvTimeoutError::Timeout) {
             let _ = io::Read::read(&mut peer.stream(), &mut [0]);
         }
     });
@@ -66,18 +66,18 @@ fn reading_a_byte_now_and_then_is_not_reading() {
         while io::Write::write_all(&mut stdin, block.as_bytes()).is_ok() {}
     });
     assert_eq!(hub.event_named("disconnected")["reason"], "stalled");
-    drop(enough);
+    drop(stop);
     trickle.join().unwrap();
 }
 
 #[test]
-fn while_a_stalled_peer_holds_up_the_operator_lines_of_clients_still_arrive() {
+fn clients_lines_still_arrive_while_a_stalled_peer_blocks_the_operator() {
     let config = CONFIG.replace("1s", "1h");
     let mut hub = Hub::with_config(&config, &["--format", "json"]);
     let _stalled = hub.small_peer();
     let mut talker = hub.peer();
     let mut stdin = hub.program.stdin.take().unwrap();
-    // More than the kernel and the outbox take: the operator is held up for an hour.
+    // More than the kernel and the outbox hold: this blocks the operator for an hour.
     thread::spawn(move || {
         let block = format!("{}\n", "x".repeat(10_000)).repeat(10);
         while io::Write::write_all(&mut stdin, block.as_bytes()).is_ok() {}
@@ -93,7 +93,7 @@ fn while_a_stalled_peer_holds_up_the_operator_lines_of_clients_still_arrive() {
 }
 
 #[test]
-fn a_slow_but_steady_reader_is_not_let_go() {
+fn keeps_a_slow_but_steady_reader() {
     let mut hub = Hub::with_config(CONFIG, &["--format", "json"]);
     let mut slow = hub.small_peer();
     let mut stdin = hub.program.stdin.take().unwrap();
@@ -106,7 +106,7 @@ fn a_slow_but_steady_reader_is_not_let_go() {
     });
     for _ in 0..800 {
         assert_eq!(slow.line().len(), 9_999);
-        // 8 MB at about 2 MB a second take several times the stall time.
+        // 8 MB at about 2 MB a second take several times the stall time-out.
         nap(Duration::from_millis(5));
     }
     drop(relaying.join().unwrap());

@@ -1,4 +1,5 @@
-//! The harness: the real programs over pipes, and peers over plain sockets. Every wait is guarded.
+//! The test harness: the real programs over pipes, and peers over plain sockets. Every wait has a
+//! time-out.
 
 mod peer;
 
@@ -9,7 +10,10 @@ use std::{
     io::{self, BufRead, BufReader, Read, Write},
     net::SocketAddr,
     process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio},
-    sync::mpsc::{self, Receiver, RecvTimeoutError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        mpsc::{self, Receiver, RecvTimeoutError},
+    },
     thread,
     time::Duration,
 };
@@ -19,18 +23,18 @@ use socket2::{Domain, Socket, Type};
 
 pub(crate) use self::peer::Peer;
 
-/// How long anything may take on a busy machine.
+/// The time-out of every wait: longer than anything takes, even on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Tests that move much data or fill the machine take turns by holding this.
-pub(crate) static HEAVY: std::sync::Mutex<()> = std::sync::Mutex::new(());
+/// Held by tests that load the machine, so that only one of them runs at a time.
+static HEAVY: Mutex<()> = Mutex::new(());
 
-/// Takes the turn of a heavy test, also if another one has failed during its own.
-pub(crate) fn heavy() -> std::sync::MutexGuard<'static, ()> {
-    HEAVY.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+/// Waits until no other heavy test runs. A heavy test that failed does not fail the others.
+pub(crate) fn heavy() -> MutexGuard<'static, ()> {
+    HEAVY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A command for one of the programs, without the variables of the caller's environment that it reads.
+/// A command for one of the programs, without the environment variables that it reads.
 pub(crate) fn command(program: &str) -> Command {
     let mut command = Command::new(program);
     for variable in linehub_variables() {
@@ -53,12 +57,12 @@ pub(crate) fn client_command() -> Command {
     command(env!("CARGO_BIN_EXE_hub-client"))
 }
 
-/// A program whose pipes the test holds. Dropping it ends the program.
+/// A running program whose pipes the test holds. Dropping it kills the program.
 pub(crate) struct Program {
     child: Child,
     pub(crate) stdin: Option<ChildStdin>,
-    pub(crate) out: Lines,
-    pub(crate) err: Lines,
+    pub(crate) out: OutputLines,
+    pub(crate) err: OutputLines,
 }
 
 impl Program {
@@ -67,22 +71,22 @@ impl Program {
         Self::spawn(command.stdin(Stdio::piped()).stdout(Stdio::piped()))
     }
 
-    /// Starts it with the stdin and stdout that the command has been given.
+    /// Starts it with the command's own stdin and stdout, and a pipe at stderr.
     pub(crate) fn spawn(command: &mut Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let stdin = child.stdin.take();
-        let out = child.stdout.take().map_or_else(Lines::none, Lines::of);
-        let err = child.stderr.take().map_or_else(Lines::none, Lines::of);
+        let out = child.stdout.take().map_or_else(OutputLines::none, OutputLines::of);
+        let err = child.stderr.take().map_or_else(OutputLines::none, OutputLines::of);
         Self { child, stdin, out, err }
     }
 
-    /// Starts it, and leaves its stdout to the test.
+    /// Starts it and returns its stdout unread.
     pub(crate) fn with_stdout(command: &mut Command) -> (Self, ChildStdout) {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdout = child.stdout.take().unwrap();
         let stdin = child.stdin.take();
-        let err = child.stderr.take().map_or_else(Lines::none, Lines::of);
-        (Self { child, stdin, out: Lines::none(), err }, stdout)
+        let err = child.stderr.take().map_or_else(OutputLines::none, OutputLines::of);
+        (Self { child, stdin, out: OutputLines::none(), err }, stdout)
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -105,44 +109,44 @@ impl Program {
         kill_process(pid, signal).unwrap();
     }
 
-    /// Waits for its end.
+    /// Waits until it ends.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         wait_until("the program ends", || self.child.try_wait().unwrap())
     }
 
-    /// Waits for its end with this exit status.
+    /// Waits until it ends and checks its exit status.
     pub(crate) fn ends_with(&mut self, status: i32) {
         let ended = self.wait();
         let err = if ended.code() == Some(status) { String::new() } else { self.err.rest() };
         assert_eq!(ended.code(), Some(status), "{ended}; stderr: {err}");
     }
 
-    /// Stops it in the orderly way.
+    /// Stops it with SIGTERM and expects status 0.
     pub(crate) fn stop(&mut self) {
         self.signal(Signal::TERM);
         self.ends_with(0);
     }
 
-    /// What proc(5) says of it: memory in KiB, `VmRSS` now or `VmHWM` at the most; `FDSize`.
-    pub(crate) fn status(&self, what: &str) -> u64 {
+    /// A field of its `/proc` status: memory in KiB (`VmRSS` now, `VmHWM` at its peak), or `FDSize`.
+    pub(crate) fn status(&self, field: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find(|line| line.starts_with(what)).unwrap();
+        let line = status.lines().find(|line| line.starts_with(field)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
-    /// How far it has read in the file at its stdin, in bytes.
+    /// How much it has read of the file at its stdin, in bytes.
     pub(crate) fn position_in_stdin(&self) -> u64 {
         let info = fs::read_to_string(format!("/proc/{}/fdinfo/0", self.pid())).unwrap();
         let position = info.lines().find_map(|line| line.strip_prefix("pos:")).unwrap();
         position.trim().parse().unwrap()
     }
 
-    /// Open descriptors.
+    /// The number of its open descriptors.
     pub(crate) fn descriptors(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap().count()
     }
 
-    /// CPU time in clock ticks (a hundredth of a second).
+    /// The CPU time that it has used, in clock ticks of a hundredth of a second.
     pub(crate) fn cpu(&self) -> u64 {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
         let fields = stat.rsplit_once(')').unwrap().1;
@@ -164,17 +168,17 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
-    /// Starts it with these arguments. Its first line has been taken from its stdout.
+    /// Starts it with these arguments and reads the first line of its stdout.
     pub(crate) fn start(args: &[&str]) -> Self {
         Self::start_as(server_command().args(["--bind", "127.0.0.1"]).args(args).arg("0"))
     }
 
-    /// Starts a whole command with pipes at its ends.
+    /// Starts this command with pipes at stdin, stdout and stderr.
     pub(crate) fn start_as(command: &mut Command) -> Self {
         Self::of(Program::start(command))
     }
 
-    /// A hub of which nobody ever reads the stdout.
+    /// A hub whose stdout nobody reads after its first line.
     pub(crate) fn with_unread_stdout(config: &str) -> Self {
         let file = config_file(config);
         let mut command = server_command();
@@ -191,7 +195,7 @@ impl Hub {
         Self { program, address }
     }
 
-    /// A hub whose stdout is closed once it has said where it listens.
+    /// A hub whose stdout is closed after its first line.
     pub(crate) fn with_closed_stdout() -> Self {
         let mut command = server_command();
         command.args(["--bind", "127.0.0.1", "0"]).stdin(Stdio::piped());
@@ -200,26 +204,26 @@ impl Hub {
         Self { program, address }
     }
 
-    /// A hub that has been started, of which the first line has not been read.
+    /// A hub that has been started and whose first line has not been read.
     pub(crate) fn of(program: Program) -> Self {
         let address = bound(&program.out.next());
         Self { program, address }
     }
 
-    /// Starts it with this configuration file's text.
+    /// Starts it with this text as its configuration file.
     pub(crate) fn with_config(text: &str, args: &[&str]) -> Self {
         let file = config_file(text);
-        // The file has been read when the server has bound its port.
+        // The server has read the file by the time it has bound its port.
         let path = file.path().to_str().unwrap().to_owned();
         Self::start(&[&["--config", &path], args].concat())
     }
 
-    /// A peer that has been greeted with 220.
+    /// A peer that has been admitted.
     pub(crate) fn peer(&self) -> Peer {
         Peer::connect(self.address).greeted()
     }
 
-    /// A peer whose kernel takes in little, so that not reading is noticed soon.
+    /// A peer with a small receive buffer, so that the hub soon notices when it does not read.
     pub(crate) fn small_peer(&self) -> Peer {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         socket.set_recv_buffer_size(4096).unwrap();
@@ -227,17 +231,17 @@ impl Hub {
         Peer::of(socket.into()).greeted()
     }
 
-    /// The next line on stdout is this one.
+    /// Expects this as the next line on stdout.
     pub(crate) fn says(&self, line: &str) {
         assert_eq!(self.program.out.next(), line);
     }
 
-    /// The next event on stdout, in format json.
+    /// The next event on stdout, in the JSON format.
     pub(crate) fn event(&self) -> serde_json::Value {
         serde_json::from_str(&self.program.out.next()).unwrap()
     }
 
-    /// Skips events until one of this name.
+    /// The next event with this name; those before it are skipped.
     pub(crate) fn event_named(&self, name: &str) -> serde_json::Value {
         loop {
             let event = self.event();
@@ -254,7 +258,7 @@ pub(crate) fn config_file(text: &str) -> tempfile::NamedTempFile {
     file
 }
 
-/// The first line, and not a byte more.
+/// Reads the first line and nothing after it.
 fn first_line(stream: &mut impl Read) -> String {
     let mut line = Vec::new();
     let mut byte = [0];
@@ -265,7 +269,7 @@ fn first_line(stream: &mut impl Read) -> String {
     String::from_utf8(line).unwrap().trim_end().to_owned()
 }
 
-/// The address in what a server says first.
+/// The address in a server's first line.
 fn bound(line: &str) -> SocketAddr {
     match line.strip_prefix("> Server bound to IP : ") {
         Some(rest) => {
@@ -280,10 +284,10 @@ fn bound(line: &str) -> SocketAddr {
     }
 }
 
-/// The lines of a stream, read on a thread of their own.
-pub(crate) struct Lines(Receiver<String>);
+/// The lines of an output stream, read by a thread of its own.
+pub(crate) struct OutputLines(Receiver<String>);
 
-impl Lines {
+impl OutputLines {
     pub(crate) fn of(stream: impl Read + Send + 'static) -> Self {
         let (sender, receiver) = mpsc::channel();
         thread::spawn(move || {
@@ -313,7 +317,7 @@ impl Lines {
         }
     }
 
-    /// The next line, or none at the end.
+    /// The next line, or none at the end of the stream.
     pub(crate) fn try_next(&self) -> Option<String> {
         match self.0.recv_timeout(PATIENCE) {
             Ok(line) => Some(line),
@@ -322,7 +326,7 @@ impl Lines {
         }
     }
 
-    /// The first line that has this in it; those before it are skipped.
+    /// The next line that contains `part`; those before it are skipped.
     pub(crate) fn find(&self, part: &str) -> String {
         loop {
             let line = self.next();
@@ -332,7 +336,7 @@ impl Lines {
         }
     }
 
-    /// All lines to the end, each with its LF.
+    /// All lines up to the end of the stream, each with its LF.
     pub(crate) fn rest(&self) -> String {
         let mut rest = String::new();
         while let Some(line) = self.try_next() {
@@ -343,14 +347,22 @@ impl Lines {
     }
 }
 
-/// Does nothing for a while: for peers that are slow, not for waiting until something happens.
+/// Sleeps. Only for slow peers and for polling: a test waits for an event, not for time.
+#[expect(clippy::disallowed_methods, reason = "a slow peer")]
 pub(crate) fn nap(time: Duration) {
-    // A receiver that never gets anything is a clock that lints do not mind.
-    let (_keep, never) = mpsc::channel::<()>();
-    let _ = never.recv_timeout(time);
+    thread::sleep(time);
 }
 
-/// Waits until there is something, and looks again every few milliseconds.
+/// Reports that a test did not run because this machine lacks something. In CI that is a failure.
+pub(crate) fn skipped(reason: &str) {
+    let thread = thread::current();
+    let test = thread.name().unwrap_or("a test");
+    assert!(env::var_os("CI").is_none(), "{test} must not be skipped in CI: {reason}");
+    // The test harness captures what eprintln! prints, but not this.
+    let _ = io::stderr().write_all(format!("skipped {test}: {reason}\n").as_bytes());
+}
+
+/// Polls every few milliseconds until there is a value.
 pub(crate) fn wait_until<T>(what: &str, mut is_there: impl FnMut() -> Option<T>) -> T {
     for _ in 0..PATIENCE.as_millis() / 5 {
         if let Some(value) = is_there() {
@@ -358,5 +370,5 @@ pub(crate) fn wait_until<T>(what: &str, mut is_there: impl FnMut() -> Option<T>)
         }
         nap(Duration::from_millis(5));
     }
-    panic!("waited in vain: {what}");
+    panic!("timed out: {what}");
 }

@@ -1,8 +1,8 @@
 //! What goes over the wire.
 
-use crate::support::Hub;
+use crate::support::{Hub, Peer};
 
-/// The text of the next client line.
+/// The text of the next client line on stdout.
 fn message(hub: &Hub) -> String {
     let line = hub.program.out.find("Client message = ");
     line.split_once("Client message = ").unwrap().1.to_owned()
@@ -11,9 +11,9 @@ fn message(hub: &Hub) -> String {
 #[test]
 fn the_greeting_counts_the_sessions() {
     let hub = Hub::start(&["--max-sessions", "2"]);
-    let mut one = crate::support::Peer::connect(hub.address);
+    let mut one = Peer::connect(hub.address);
     assert_eq!(one.line(), "220 linehub ready: client 1 of 2");
-    let mut two = crate::support::Peer::connect(hub.address);
+    let mut two = Peer::connect(hub.address);
     assert_eq!(two.line(), "220 linehub ready: client 2 of 2");
 }
 
@@ -30,7 +30,7 @@ fn lines_end_with_lf_and_a_cr_before_it_is_dropped() {
 }
 
 #[test]
-fn the_operators_lines_go_out_as_they_are_with_lf() {
+fn relays_the_operators_lines_unchanged_and_ended_by_lf() {
     let mut hub = Hub::start(&[]);
     let mut peer = hub.peer();
     hub.program.enter("né👍🏽 \u{1b}[1m\r");
@@ -41,7 +41,7 @@ fn the_operators_lines_go_out_as_they_are_with_lf() {
 }
 
 #[test]
-fn what_is_not_utf8_becomes_replacement_characters() {
+fn invalid_utf8_becomes_replacement_characters() {
     let hub = Hub::start(&[]);
     let mut peer = hub.peer();
     peer.send(b"a\xffb\xe2\x82c\xf0\x9f\x91\n\xc3(\n");
@@ -50,7 +50,7 @@ fn what_is_not_utf8_becomes_replacement_characters() {
 }
 
 #[test]
-fn characters_are_reversed_as_people_see_them() {
+fn reverses_by_grapheme_cluster() {
     let hub = Hub::start(&[]);
     let mut peer = hub.peer();
     peer.send("né👍🏽\nne\u{301}👍🏽\na🇩🇪🇫🇷b\n");
@@ -77,7 +77,7 @@ fn a_line_of_exactly_max_line_passes_and_one_byte_more_is_discarded_and_reported
 }
 
 #[test]
-fn a_long_line_goes_both_ways_whole() {
+fn a_long_line_passes_whole_in_both_directions() {
     let config = "[limits]\nmax_line = \"1 MiB\"\noutbox = \"2 MiB\"\n";
     let mut hub = Hub::with_config(config, &[]);
     let mut peer = hub.peer();
@@ -92,7 +92,7 @@ fn a_long_line_goes_both_ways_whole() {
 }
 
 #[test]
-fn an_operators_line_that_is_too_long_is_not_sent_and_stderr_says_so() {
+fn an_overlong_operators_line_is_reported_and_not_sent() {
     let mut hub = Hub::with_config("[limits]\nmax_line = 10\n", &[]);
     let mut peer = hub.peer();
     hub.program.enter("01234567890");

@@ -1,4 +1,4 @@
-//! With sessions on more than one event loop everything is as with one.
+//! With several event loops the hub behaves as it does with one.
 
 use std::{collections::HashMap, thread};
 
@@ -9,21 +9,21 @@ use crate::support::{Hub, Peer};
 const CONFIG: &str = "[server]\nworkers = 2\n";
 
 #[test]
-fn everybodys_lines_arrive_in_order_both_ways() {
+fn lines_arrive_in_order_in_both_directions() {
     const LINES: usize = 5000;
     let mut hub = Hub::with_config(CONFIG, &["--format", "json"]);
     let peers: Vec<Peer> = (0..4).map(|_| hub.peer()).collect();
-    let talking = peers.into_iter().map(|mut peer| {
+    let clients = peers.into_iter().map(|mut peer| {
         thread::spawn(move || {
-            let said: String = (0..LINES).map(|number| format!("{number}\n")).collect();
-            peer.send(said);
+            let lines: String = (0..LINES).map(|number| format!("{number}\n")).collect();
+            peer.send(lines);
             for number in 0..LINES {
                 assert_eq!(peer.line(), format!("line {number}"));
             }
-            assert_eq!(peer.leave(), "", "nothing comes twice");
+            assert_eq!(peer.leave(), "", "no line arrives twice");
         })
     });
-    let talking: Vec<_> = talking.collect();
+    let clients: Vec<_> = clients.collect();
     for number in 0..LINES {
         hub.program.enter(&format!("line {number}"));
     }
@@ -35,14 +35,14 @@ fn everybodys_lines_arrive_in_order_both_ways() {
         assert_eq!(number, next.to_string());
         *next += 1;
     }
-    for peer in talking {
-        peer.join().unwrap();
+    for client in clients {
+        client.join().unwrap();
     }
     hub.program.stop();
 }
 
 #[test]
-fn the_limit_is_exact_and_a_place_is_free_before_its_leaver_sees_the_close() {
+fn the_limit_is_exact_and_a_slot_is_free_before_its_leaver_sees_the_close() {
     let hub = Hub::with_config(CONFIG, &[]);
     let connecting: Vec<_> = (0..40)
         .map(|_| {
@@ -67,7 +67,7 @@ fn the_limit_is_exact_and_a_place_is_free_before_its_leaver_sees_the_close() {
 }
 
 #[test]
-fn it_stops_in_order() {
+fn stops_in_order() {
     let mut hub = Hub::with_config(CONFIG, &["--format", "json"]);
     let mut peers: Vec<Peer> = (0..4).map(|_| hub.peer()).collect();
     for peer in &mut peers {

@@ -1,30 +1,30 @@
-//! The codec: cutting, discarding, and that it does not matter how a stream is split.
+//! The codec: splitting, discarding, and independence of how the stream is split into reads.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// Everything the decoder makes of a stream that arrives in these reads.
-fn cuts(max_line: usize, reads: &[&[u8]]) -> Vec<Decoded> {
+/// What the decoder returns for a stream that arrives in these reads.
+fn decode_all(max_line: usize, reads: &[&[u8]]) -> Vec<Decoded> {
     let mut decoder = LineDecoder::new(max_line);
     let mut buf = BytesMut::new();
-    let mut cuts = Vec::new();
+    let mut all = Vec::new();
     for read in reads {
         buf.extend_from_slice(read);
         while let Some(decoded) = decoder.decode(&mut buf).unwrap() {
-            cuts.push(decoded);
+            all.push(decoded);
         }
     }
     while let Some(decoded) = decoder.decode_eof(&mut buf).unwrap() {
-        cuts.push(decoded);
+        all.push(decoded);
     }
-    cuts
+    all
 }
 
-/// The same, a line (or a discarded one's length) at a time.
+/// The same, as single lines, or as the length of a discarded line.
 fn flat(max_line: usize, reads: &[&[u8]]) -> Vec<Result<String, usize>> {
     let mut all = Vec::new();
-    for decoded in cuts(max_line, reads) {
+    for decoded in decode_all(max_line, reads) {
         match decoded {
             Decoded::Lines(lines) => {
                 assert_eq!(lines.as_bytes().last(), Some(&LF));
@@ -43,14 +43,14 @@ fn line(text: &str) -> Result<String, usize> {
 
 #[test]
 fn a_read_of_many_lines_is_one_batch() {
-    let cuts = cuts(80, &[b"one\ntwo\n\nthree\n"]);
-    let [Decoded::Lines(lines)] = &cuts[..] else { panic!("{cuts:?}") };
+    let decoded = decode_all(80, &[b"one\ntwo\n\nthree\n"]);
+    let [Decoded::Lines(lines)] = &decoded[..] else { panic!("{decoded:?}") };
     assert_eq!(lines.as_bytes(), &b"one\ntwo\n\nthree\n"[..]);
     assert!(lines.is_plain());
 }
 
 #[test]
-fn a_cr_before_lf_is_dropped_and_any_other_kept() {
+fn drops_a_cr_before_lf_and_keeps_any_other() {
     assert_eq!(
         flat(80, &[b"one\r\ntw\ro\r\r\n\r\nend\r"]),
         [line("one"), line("tw\ro\r"), line(""), line("end\r")]
@@ -73,7 +73,7 @@ fn a_line_of_exactly_the_limit_passes_and_one_byte_more_is_discarded() {
 }
 
 #[test]
-fn a_discarded_line_is_counted_over_all_its_reads_without_its_end() {
+fn counts_a_discarded_line_across_reads_without_its_line_end() {
     assert_eq!(
         flat(3, &[b"ab\n1234", b"5678", b"9\r", b"\nok\n"]),
         [line("ab"), Err(9), line("ok")]
@@ -81,7 +81,7 @@ fn a_discarded_line_is_counted_over_all_its_reads_without_its_end() {
 }
 
 #[test]
-fn an_endless_line_is_not_kept() {
+fn an_endless_line_is_not_buffered() {
     let mut decoder = LineDecoder::new(10);
     let mut buf = BytesMut::new();
     for _ in 0..1000 {
@@ -94,7 +94,7 @@ fn an_endless_line_is_not_kept() {
 }
 
 #[test]
-fn what_is_not_utf8_becomes_replacement_characters() {
+fn invalid_utf8_becomes_replacement_characters() {
     assert_eq!(
         flat(80, &[b"a\xffb\xe2\x82\nc\0\x1b\n"]),
         [line("a\u{fffd}b\u{fffd}"), line("c\0\u{1b}")]
@@ -102,7 +102,7 @@ fn what_is_not_utf8_becomes_replacement_characters() {
 }
 
 #[test]
-fn a_batch_is_no_longer_than_asked() {
+fn a_batch_never_exceeds_its_limit() {
     let mut decoder = LineDecoder::with_batch(4, 8);
     let mut buf = BytesMut::from(&b"1\n2\n3\n4\n5\n6\n"[..]);
     let first = decoder.decode(&mut buf).unwrap();
@@ -112,7 +112,7 @@ fn a_batch_is_no_longer_than_asked() {
 }
 
 #[test]
-fn up_to_finds_the_first_line_that_is_the_word() {
+fn up_to_stops_at_the_first_line_equal_to_the_word() {
     let lines = Lines::one("a\nexit\nb\nexit");
     assert_eq!(lines.up_to("exit"), Some((Lines::one("a\nexit"), Some(Lines::one("a")))));
     assert_eq!(Lines::one("exit").up_to("exit"), Some((Lines::one("exit"), None)));
@@ -120,7 +120,7 @@ fn up_to_finds_the_first_line_that_is_the_word() {
 }
 
 #[test]
-fn the_first_line_can_be_split_off() {
+fn splits_off_the_first_line() {
     let (first, rest) = Lines::one("220 ready\n\nb").split_first();
     assert_eq!((&first[..], rest), (&b"220 ready"[..], Some(Lines::one("\nb"))));
     assert_eq!(Lines::one("").split_first(), (Bytes::new(), None));
@@ -144,7 +144,7 @@ proptest! {
     }
 
     #[test]
-    fn plain_is_what_needs_no_second_look(text in any::<Vec<u8>>()) {
+    fn plain_means_printable_ascii_tabs_and_lf(text in any::<Vec<u8>>()) {
         let slow = text.iter().all(|&b| matches!(b, b' '..=b'~' | b'\t' | LF));
         prop_assert_eq!(is_plain(&text), slow);
     }

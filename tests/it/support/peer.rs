@@ -1,4 +1,4 @@
-//! A peer of the hub's that the test plays.
+//! A peer whose side of the connection the test drives.
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
@@ -26,7 +26,7 @@ impl Peer {
         Self { reader: BufReader::new(stream) }
     }
 
-    /// The same once it has been greeted with 220.
+    /// Reads the greeting and expects that the peer is admitted.
     pub(crate) fn greeted(mut self) -> Self {
         let greeting = self.line();
         assert!(greeting.starts_with("220 linehub ready: client "), "{greeting}");
@@ -37,7 +37,7 @@ impl Peer {
         self.reader.get_ref()
     }
 
-    /// The peer's own address, which the hub knows it by.
+    /// The peer's own address: the one that the hub reports.
     pub(crate) fn address(&self) -> SocketAddr {
         self.stream().local_addr().unwrap()
     }
@@ -50,14 +50,14 @@ impl Peer {
         self.reader.get_mut().write_all(bytes.as_ref())
     }
 
-    /// The next line without its end; empty at the end of the stream.
+    /// The next line without its line end, or an empty string at the end of the stream.
     pub(crate) fn line(&mut self) -> String {
         let mut line = String::new();
         self.reader.read_line(&mut line).unwrap();
         line.strip_suffix('\n').unwrap_or(&line).to_owned()
     }
 
-    /// All that comes until the hub closes.
+    /// Everything that arrives until the hub closes.
     pub(crate) fn rest(&mut self) -> String {
         self.try_rest().unwrap()
     }
@@ -67,7 +67,7 @@ impl Peer {
         self.reader.read_to_string(&mut rest).map(|_| rest)
     }
 
-    /// The bytes that come next, as many as this.
+    /// The next `count` bytes.
     pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
         let mut bytes = vec![0; count];
         self.reader.read_exact(&mut bytes).unwrap();
@@ -79,7 +79,7 @@ impl Peer {
         self.stream().shutdown(Shutdown::Write).unwrap();
     }
 
-    /// Leaves, and waits until the hub has closed.
+    /// Closes the sending side, then reads until the hub closes.
     pub(crate) fn leave(mut self) -> String {
         self.half_close();
         self.rest()
