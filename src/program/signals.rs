@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::Signal as Number;
+use rustix::process::Signal as SignalNumber;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::sleep,
@@ -68,7 +68,7 @@ impl StopSignals {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
-            hangup: match is_ignored(Number::HUP) {
+            hangup: match is_ignored(SignalNumber::HUP) {
                 true => None,
                 false => Some(signal(SignalKind::hangup())?),
             },
@@ -108,7 +108,7 @@ async fn grace_after(ctrl_c: Option<impl Future<Output = ()>>) {
 
 /// Whether the program was started with this signal ignored (proc(5), `SigIgn`). Where `/proc` does
 /// not tell, it counts as ignored, and the system decides what it does.
-fn is_ignored(signal: Number) -> bool {
+fn is_ignored(signal: SignalNumber) -> bool {
     let ignored = || {
         let status = fs::read_to_string("/proc/self/status").ok()?;
         let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
