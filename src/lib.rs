@@ -32,5 +32,6 @@ pub mod events;
 pub mod net;
 pub mod program;
 pub mod server;
+#[cfg_attr(not(feature = "terminal"), path = "terminal/disabled.rs")]
 pub mod terminal;
 pub mod wire;

@@ -50,7 +50,7 @@ pub fn config() -> Config {
 pub fn serve() -> Result<(), Failure> {
     actix::System::new().block_on(async {
         let server = linehub::server::Server::bind(config())?;
-        let (out, out_file, err) = stdio::outputs(None)?;
+        let (out, out_file, err) = stdio::stdout_and_stderr(None)?;
         let outputs = Outputs { renderer: Box::new(Json { program: "soak" }), out, out_file, err };
         let stop = signals::stop_signals(None)?;
         let server = server.console(outputs).operator_until_eof(Stdin::open()?);

@@ -1,6 +1,6 @@
 //! `hub-client`: a client of the hub.
 
-use std::process;
+use std::{env, ffi::OsStr, process};
 
 use linehub::{
     actors::console::{Console, Outputs},
@@ -26,7 +26,8 @@ fn main() {
         args::fail(PROGRAM, &sentence, 1);
     }
     let system = actix_rt::System::new();
-    match system.block_on(converse(args)) {
+    let term = env::var_os("TERM");
+    match system.block_on(converse(args, term.as_deref())) {
         // Not by returning: that would wait for a host name that is still being looked up.
         Ok(()) => process::exit(0),
         // The transcript has told the user.
@@ -38,13 +39,14 @@ fn main() {
 }
 
 /// Sends what is entered and prints what comes, until either side has had enough.
-async fn converse(args: ClientArgs) -> Result<(), ClientError> {
-    let mut terminal = Terminal::open(CLIENT_PROMPT).map_err(ClientError::Input)?;
+async fn converse(args: ClientArgs, term: Option<&OsStr>) -> Result<(), ClientError> {
+    let mut terminal = Terminal::open(CLIENT_PROMPT, term).map_err(ClientError::Input)?;
     let renderer: Box<dyn Renderer> = match args.format {
         Format::Text => Box::new(ClientTranscript::new(PROGRAM, terminal.is_some())),
         Format::Json => Box::new(Json { program: PROGRAM }),
     };
-    let (out, out_file, err) = stdio::outputs(terminal.as_ref()).map_err(ClientError::Start)?;
+    let (out, out_file, err) =
+        stdio::stdout_and_stderr(terminal.as_ref()).map_err(ClientError::Start)?;
     let console =
         Console::start(Outputs { renderer, out, out_file, err }).map_err(ClientError::Start)?;
     let console = console.recipient();

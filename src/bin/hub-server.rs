@@ -1,6 +1,6 @@
 //! `hub-server`: serves the hub.
 
-use std::process;
+use std::{env, ffi::OsStr, process};
 
 use linehub::{
     actors::console::Outputs,
@@ -35,7 +35,8 @@ fn main() {
     if let Err(sentence) = room {
         args::report(PROGRAM, &sentence);
     }
-    match actix_rt::System::new().block_on(serve(config)) {
+    let term = env::var_os("TERM");
+    match actix_rt::System::new().block_on(serve(config, term.as_deref())) {
         Ok(()) => {}
         // Whatever was the reason has been told.
         Err(ServerError::ConsoleGone) => process::exit(1),
@@ -44,16 +45,17 @@ fn main() {
 }
 
 /// Serves until a signal, or the operator at a terminal, says stop.
-async fn serve(config: Config) -> Result<(), ServerError> {
+async fn serve(config: Config, term: Option<&OsStr>) -> Result<(), ServerError> {
     let format = config.console.format;
     let mut server = Server::bind(config)?;
-    let mut terminal = Terminal::open(SERVER_PROMPT).map_err(ServerError::Stdio)?;
+    let mut terminal = Terminal::open(SERVER_PROMPT, term).map_err(ServerError::Stdio)?;
     let at_terminal = terminal.is_some();
     let renderer: Box<dyn Renderer> = match format {
         Format::Text => Box::new(ServerTranscript { program: PROGRAM, at_terminal }),
         Format::Json => Box::new(Json { program: PROGRAM }),
     };
-    let (out, out_file, err) = stdio::outputs(terminal.as_ref()).map_err(ServerError::Stdio)?;
+    let (out, out_file, err) =
+        stdio::stdout_and_stderr(terminal.as_ref()).map_err(ServerError::Stdio)?;
     server = server.console(Outputs { renderer, out, out_file, err });
     let stop = signals::stop_signals(terminal.as_ref()).map_err(ServerError::Stdio)?;
     server = match &mut terminal {

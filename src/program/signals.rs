@@ -35,8 +35,8 @@ pub fn stop_signals(terminal: Option<&Terminal>) -> io::Result<impl Future<Outpu
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup =
         if is_ignored(Signal::HUP) { None } else { Some(signal(SignalKind::hangup())?) };
-    let end_editor = terminal.map(Terminal::ending);
-    let left = terminal.map(Terminal::left);
+    let end_editor = terminal.map(Terminal::closer);
+    let quit_requested = terminal.map(Terminal::quit_requested);
     let (stop, stopped) = oneshot::channel::<()>();
     actix_rt::spawn(async move {
         let mut next = async || {
@@ -52,8 +52,8 @@ pub fn stop_signals(terminal: Option<&Terminal>) -> io::Result<impl Future<Outpu
             }
         };
         let unnoticed = async {
-            match left {
-                Some(left) => left.await,
+            match quit_requested {
+                Some(quit_requested) => quit_requested.await,
                 None => pending().await,
             }
             sleep(NOTICING).await;

@@ -3,6 +3,8 @@
 mod peer;
 
 use std::{
+    env,
+    ffi::OsString,
     fs,
     io::{self, BufRead, BufReader, Read, Write},
     net::SocketAddr,
@@ -28,11 +30,21 @@ pub(crate) fn heavy() -> std::sync::MutexGuard<'static, ()> {
     HEAVY.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// A command for one of the programs without anything of the environment that it reads.
+/// The names of the set environment variables that the programs may read. Tests remove them, so that
+/// the developer's environment does not matter.
+pub(crate) fn hub_variables() -> impl Iterator<Item = OsString> {
+    let is_ours = |name: &OsString| {
+        let name = name.as_encoded_bytes();
+        name.starts_with(b"HUB_") || name.starts_with(b"LINEHUB_")
+    };
+    env::vars_os().map(|(name, _)| name).filter(is_ours)
+}
+
+/// A command for one of the programs, without the environment variables that the programs read.
 pub(crate) fn command(program: &str) -> Command {
     let mut command = Command::new(program);
-    for variable in ["HUB_CONFIG", "HUB_PORT", "HUB_BIND", "HUB_MAX_SESSIONS", "HUB_FORMAT"] {
-        command.env_remove(variable);
+    for name in hub_variables() {
+        command.env_remove(name);
     }
     command
 }
