@@ -9,10 +9,10 @@
 //! otherwise left alone. On a terminal without control codes (`TERM` is `dumb`, empty or unset) the
 //! kernel edits the line. `docs/terminal.md` describes the editor for its users.
 //!
-//! rustyline's `LineBuffer` edits the text; everything else is the project's own. rustyline's
-//! `Editor`, reedline and rustyline-async were put behind this module's interface in November 2026
-//! and failed between 6 and 17 of the tests in `tests/it/terminal`. `ARCHITECTURE.md`, section "Why
-//! the line editor is the project's own", lists what failed and when to look at them again.
+//! rustyline's `LineBuffer` edits the text; everything else is the project's own. In November 2026
+//! rustyline's `Editor`, reedline and rustyline-async were put behind this module's interface, and
+//! failed between 6 and 17 of the terminal tests. `ARCHITECTURE.md`, section "Why the line editor is
+//! the project's own", says which, and when to look at them again.
 
 mod editor;
 mod keys;
