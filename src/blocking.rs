@@ -1,6 +1,7 @@
-//! Reads and writes that block, also where the descriptor does not, and writes that do not, also
-//! where it does: that mode belongs to the open file (open(2), O_NONBLOCK), and so to every process
-//! that shares it.
+//! Blocking reads and writes, and one non-blocking write, whatever the descriptor's mode.
+//!
+//! `O_NONBLOCK` belongs to the open file description (open(2)), so every process that shares it
+//! shares the mode. These functions therefore neither rely on the mode nor change it.
 
 use std::{
     io::{self, IoSlice},
@@ -12,11 +13,11 @@ use rustix::{
     io::{Errno, ReadWriteFlags, pwritev2, read as read_once, write as write_once},
 };
 
-/// Reads what there is, but waits for the first byte. Nothing: there will be no more.
+/// Waits until there is something to read, and reads it. Returns 0 at the end of the input.
 ///
 /// # Errors
 ///
-/// The system's own.
+/// The operating system's error.
 pub(crate) fn read(from: impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
         match read_once(&from, &mut *buffer) {
@@ -27,15 +28,15 @@ pub(crate) fn read(from: impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
     }
 }
 
-/// Writes all of it.
+/// Writes all bytes, and waits as long as that takes.
 ///
 /// # Errors
 ///
-/// The system's own.
+/// The operating system's error.
 pub(crate) fn write_all(to: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match write_once(&to, bytes) {
-            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+            Ok(written) => (_, bytes) = bytes.split_at(written),
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => wait(&to, PollFlags::OUT)?,
             Err(error) => return Err(error.into()),
@@ -44,16 +45,16 @@ pub(crate) fn write_all(to: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes what is taken without waiting, whatever the descriptor's mode (pwritev2(2), RWF_NOWAIT).
+/// Writes as many bytes as fit without blocking (pwritev2(2), `RWF_NOWAIT`). Returns their number.
 ///
 /// # Errors
 ///
-/// The system's own: `WouldBlock` if nothing is taken, others where nobody can tell (a terminal, a
-/// pipe before Linux 6.4, files of some file systems).
+/// `WouldBlock` if no byte fits. Another error where the kernel does not support the flag: on a
+/// terminal, on a pipe before Linux 6.4, and on the files of some file systems.
 pub(crate) fn write_at_once(to: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
-    // Where the others would write: the descriptor's own position.
-    const HERE: u64 = u64::MAX;
-    Ok(pwritev2(to, &[IoSlice::new(bytes)], HERE, ReadWriteFlags::NOWAIT)?)
+    // -1: write at the file's current position, and advance it, as write(2) does.
+    const CURRENT_POSITION: u64 = u64::MAX;
+    Ok(pwritev2(to, &[IoSlice::new(bytes)], CURRENT_POSITION, ReadWriteFlags::NOWAIT)?)
 }
 
 fn wait(descriptor: &impl AsFd, until: PollFlags) -> io::Result<()> {

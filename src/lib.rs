@@ -18,18 +18,28 @@
 //! # }
 //! ```
 
-// In reading order.
-mod actors;
-mod blocking;
+// The modules in reading order: the public face, then what it is made of.
+mod server;
+
 mod client;
+
 pub mod config;
+
 pub mod events;
+
+mod actors;
+
+mod wire;
+
 mod net;
+
+#[cfg_attr(not(feature = "terminal"), path = "terminal/disabled.rs")]
+mod terminal;
+
+mod blocking;
+
 #[doc(hidden)]
 pub mod program;
-mod server;
-mod terminal;
-mod wire;
 
 pub use self::{
     actors::{console::Outputs, messages::Observed},

@@ -1,6 +1,6 @@
 //! `hub-client`: a client of the hub.
 
-use std::process;
+use std::{env, ffi::OsStr, process};
 
 use linehub::{
     Client, ClientError,
@@ -24,7 +24,8 @@ fn main() {
         args::fail(PROGRAM, &sentence, 1);
     }
     let system = actix_rt::System::new();
-    match system.block_on(converse(args)) {
+    let term = env::var_os("TERM");
+    match system.block_on(converse(args, term.as_deref())) {
         // Returning would wait for a host name lookup that is still under way.
         Ok(()) => process::exit(0),
         // The transcript says so already.
@@ -36,8 +37,8 @@ fn main() {
 }
 
 /// Sends what is entered and prints what the server sends, until either side ends the conversation.
-async fn converse(args: ClientArgs) -> Result<(), ClientError> {
-    let mut terminal = Terminal::open(CLIENT_PROMPT).map_err(ClientError::Input)?;
+async fn converse(args: ClientArgs, term: Option<&OsStr>) -> Result<(), ClientError> {
+    let mut terminal = Terminal::open(CLIENT_PROMPT, term).map_err(ClientError::Input)?;
     let renderer: Box<dyn Render<ClientEvent>> = match args.format() {
         Format::Text => Box::new(ClientTranscript::new(PROGRAM, terminal.is_some())),
         Format::Json => Box::new(Json { program: PROGRAM }),

@@ -1,6 +1,6 @@
 //! `hub-server`: serves the hub.
 
-use std::process;
+use std::{env, ffi::OsStr, process};
 
 use linehub::{
     Config, Server, ServerError, ServerEvent,
@@ -36,7 +36,8 @@ fn main() {
     if let Err(sentence) = room {
         args::report(PROGRAM, &sentence);
     }
-    match actix_rt::System::new().block_on(serve(config)) {
+    let term = env::var_os("TERM");
+    match actix_rt::System::new().block_on(serve(config, term.as_deref())) {
         Ok(()) => {}
         // The Console has reported the reason.
         Err(ServerError::ConsoleGone) => process::exit(1),
@@ -45,10 +46,10 @@ fn main() {
 }
 
 /// Serves until a signal or the operator at a terminal stops the server.
-async fn serve(config: Config) -> Result<(), ServerError> {
+async fn serve(config: Config, term: Option<&OsStr>) -> Result<(), ServerError> {
     let format = config.console.format;
     let mut server = Server::bind(config)?;
-    let mut terminal = Terminal::open(SERVER_PROMPT).map_err(ServerError::Stdio)?;
+    let mut terminal = Terminal::open(SERVER_PROMPT, term).map_err(ServerError::Stdio)?;
     let at_terminal = terminal.is_some();
     let renderer: Box<dyn Render<ServerEvent>> = match format {
         Format::Text => Box::new(ServerTranscript { program: PROGRAM, at_terminal }),

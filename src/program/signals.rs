@@ -34,8 +34,8 @@ const CTRL_C_GRACE: Duration = Duration::from_secs(1);
 /// The system's own.
 pub fn stop_signals(terminal: Option<&Terminal>) -> io::Result<impl Future<Output = ()> + use<>> {
     let mut signals = StopSignals::listen()?;
-    let ctrl_c = terminal.map(Terminal::left);
-    let restore_terminal = terminal.map(Terminal::ending);
+    let ctrl_c = terminal.map(Terminal::quit_requested);
+    let restore_terminal = terminal.map(Terminal::closer);
     let stop = CancellationToken::new();
     let stopped = stop.clone().cancelled_owned();
     // The guard also cancels if the Actix system stops and drops the task.

@@ -1,5 +1,4 @@
-//! The program's own stdin, stdout and stderr, as the rest of it wants them: stdin to be polled, the
-//! others without a buffer in between.
+//! The program's stdin as an asynchronous stream, and its stdout and stderr without buffers.
 
 use std::{
     fs::{File, OpenOptions},
@@ -22,26 +21,27 @@ use tokio::{
 
 use crate::{Outputs, blocking, events::Render, terminal::Terminal, wire::lines::BATCH};
 
-/// The size of the pipe at stdout, in bytes: as much as anybody may ask for (pipe(7)).
-const PIPE: usize = 1024 * 1024;
+/// The size to ask for if stdout is a pipe, in bytes. It is the largest that an unprivileged process
+/// may set (pipe(7)).
+const PIPE_SIZE: usize = 1024 * 1024;
 
-/// stdin as a stream that can be polled. Waiting for it never holds the program.
+/// stdin as an asynchronous stream. A read that is waiting does not delay the program's end.
 #[derive(Debug)]
 pub struct Stdin {
     pipe: pipe::Receiver,
-    /// What the reading that fills the pipe has failed with.
+    /// The error that stopped the thread which fills the pipe.
     failure: Failure,
 }
 
 type Failure = Arc<OnceLock<io::Error>>;
 
 impl Stdin {
-    /// Takes stdin over. A pipe is read by the event loop itself; for everything else (a file, a
-    /// device, a socket) a thread that nobody waits for copies it into a pipe.
+    /// Opens stdin. The event loop reads a pipe directly. Anything else (a file, a device, a socket)
+    /// is copied into a pipe by a detached thread. Must be called within a Tokio runtime.
     ///
     /// # Errors
     ///
-    /// The system's own, as when descriptors are short. Must be called within a runtime.
+    /// The operating system's error, for example if there are too few descriptors.
     pub fn open() -> io::Result<Self> {
         let stdin = File::from(io::stdin().as_fd().try_clone_to_owned()?);
         let failure = Failure::default();
@@ -52,30 +52,30 @@ impl Stdin {
         }
         let (receiver, sender) = io::pipe()?;
         let failed = Arc::clone(&failure);
-        // The sender goes with the thread: the stream ends once it is known what with.
+        // The thread drops the sender last, so the stream ends after any error has been stored.
         let copy = move || copy(&stdin, &sender, &failed);
         thread::Builder::new().name("stdin".to_owned()).spawn(copy)?;
         Ok(Self { pipe: pipe::Receiver::from_owned_fd(receiver.into())?, failure })
     }
 }
 
-/// Copies all there is, until nobody wants it.
+/// Copies until the input ends or the reader of the pipe is gone.
 ///
-/// Not with [`io::copy`]: that would splice, which holds on to the pipe while it waits for more, and
-/// so stops whoever reads the pipe.
+/// [`io::copy`] will not do: it splices, and a splice that waits for input holds the pipe's lock, so
+/// that even a non-blocking reader of the pipe would block.
 fn copy(from: &File, to: &io::PipeWriter, failure: &Failure) {
     let mut buffer = vec![0; BATCH];
     loop {
         match blocking::read(from, &mut buffer) {
             Ok(0) => return,
             Ok(length) => {
-                let some = buffer.get(..length).unwrap_or_default();
-                if blocking::write_all(to, some).is_err() {
+                let (bytes, _) = buffer.split_at(length);
+                if blocking::write_all(to, bytes).is_err() {
                     return;
                 }
             }
             Err(error) => {
-                // Nobody else has set it.
+                // This cannot fail: no other thread sets it.
                 let _ = failure.set(error);
                 return;
             }
@@ -83,8 +83,9 @@ fn copy(from: &File, to: &io::PipeWriter, failure: &Failure) {
     }
 }
 
-/// The same pipe under a description of its own: making that one non-blocking does not touch the
-/// other processes that have the pipe. None where `/proc` does not allow it.
+/// Opens the pipe again, which gives it an open file description of its own. Making that one
+/// non-blocking does not affect other processes that share the pipe. Returns None if `/proc` does not
+/// allow it.
 fn reopen(pipe: &File) -> Option<pipe::Receiver> {
     let path = format!("/proc/self/fd/{}", pipe.as_raw_fd());
     let flags = i32::try_from(OFlags::NONBLOCK.bits()).ok()?;
@@ -101,14 +102,14 @@ impl AsyncRead for Stdin {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.pipe).poll_read(cx, buf))?;
         match self.failure.get() {
-            Some(failure) if buf.filled().len() == before => Poll::Ready(Err(again(failure))),
+            Some(failure) if buf.filled().len() == before => Poll::Ready(Err(copy_of(failure))),
             _ => Poll::Ready(Ok(())),
         }
     }
 }
 
-/// The same error, for one who may ask again.
-fn again(error: &io::Error) -> io::Error {
+/// Copies an error, because a caller may read again after it.
+fn copy_of(error: &io::Error) -> io::Error {
     error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
 }
 
@@ -128,16 +129,16 @@ pub fn outputs<E: 'static>(
     let out = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     // With the usual 64 KiB, the two ends of a pipe would take turns sleeping. This fails if stdout is
     // not a pipe, or if the user has many already (pipe(7)); then it stays as it is.
-    let _ = fcntl_setpipe_size(&out, PIPE);
+    let _ = fcntl_setpipe_size(&out, PIPE_SIZE);
     let err = File::from(io::stderr().as_fd().try_clone_to_owned()?);
-    let unbuffered = Straight(out.try_clone()?);
-    Ok(Outputs::new(renderer, unbuffered, Straight(err)).nonblocking(Some(out)))
+    let unbuffered = UnbufferedFd(out.try_clone()?);
+    Ok(Outputs::new(renderer, unbuffered, UnbufferedFd(err)).nonblocking(Some(out)))
 }
 
-/// Takes all of what is written, however long that takes.
-struct Straight(File);
+/// Writes without a buffer. Each write blocks until all its bytes are written.
+struct UnbufferedFd(File);
 
-impl Write for Straight {
+impl Write for UnbufferedFd {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         blocking::write_all(&self.0, bytes)?;
         Ok(bytes.len())

@@ -1,4 +1,4 @@
-//! The editor: the state that the keys and the arriving text take turns at.
+//! The editor: the state that the thread reading the keys shares with the threads that print.
 
 use std::{
     io,
@@ -13,67 +13,70 @@ use std::{
 use bytes::BytesMut;
 
 use super::{
-    keys::Keys,
+    keys::KeyDecoder,
     line::{Line, Outcome},
     screen::Screen,
-    tty::{Awaited, CTRL_C, Happened, Tty, hand_on, in_foreground, put, read_keys, wait, window},
+    tty::{
+        CTRL_C, Tty, WaitFor, Wake, in_foreground, read_keys, send_entered, wait, window,
+        write_to_terminal,
+    },
 };
 
-/// Lines that wait for somebody to take them, in bytes: more than anybody types. With more, as of a
-/// paste, the keys wait in the terminal, Ctrl-C too; signals do not.
+/// The editor reads no more keys, not even Ctrl-C, while this many bytes of entered lines wait for
+/// their reader. Only a paste gets here. Signals still work.
 const MAX_ENTERED: usize = 1024 * 1024;
 
-/// What is printed at once, in bytes; more is cut between lines. The keys have their turn in
-/// between, and on a slow connection this much can take a while.
-const TURN: usize = 16 * 1024;
+/// Longer text is printed in chunks of whole lines of about this many bytes, so that keys are
+/// handled in between: a slow connection may take a while for each.
+const PRINT_CHUNK: usize = 16 * 1024;
 
-/// Stands behind a line that was never entered, as in a shell, whatever has ended it.
-const UNSENT: &str = "^C";
+/// Shown after a line that was never entered, as shells do, whatever ended the editor.
+const UNSENT_MARK: &str = "^C";
 
-/// Stands behind a line that is kept until the program is in the foreground again.
-const SUSPENDED: &str = "^Z";
+/// Shown after a line that comes back when the program returns to the foreground.
+const SUSPENDED_MARK: &str = "^Z";
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Phase {
-    Opened,
-    /// In the foreground: keys are read, and a prompt stands.
+enum Mode {
+    NotStarted,
+    /// In the foreground: the prompt is shown and keys are read.
     Editing,
-    /// The terminal is the shell's, or another job's: it is only printed to.
+    /// The terminal belongs to the shell or to another job. The editor only prints.
     Background,
     Ended,
 }
 
-/// What the keys have come to.
+/// What the editor's thread does after a batch of keys.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Then {
-    /// More keys.
-    More,
-    /// The program is no longer in the foreground.
+enum KeyResult {
+    Continue,
+    /// The program was suspended, and is no longer in the foreground.
     Suspended,
-    /// Nothing follows; what has been entered counts.
-    Ended,
-    /// The user wants no more.
-    Left,
+    /// The input has ended. The lines entered so far count.
+    EndOfInput,
+    /// The user has pressed Ctrl-C.
+    Interrupted,
 }
 
 #[derive(Debug)]
 pub(super) struct Editor {
     tty: Tty,
-    /// Whose turn it is next. Taken before the state, so that a flood of arriving text cannot keep
-    /// the keys away from it.
+    /// Locked before `state`, and only for that moment. This queues the threads, so that one that
+    /// prints without a pause cannot keep the keys out.
     turn: Mutex<()>,
-    state: Mutex<State>,
-    /// Our end of what is typed. Shutting it down ends the stream and wakes our thread.
-    lines: Mutex<Option<Arc<UnixStream>>>,
+    state: Mutex<EditorState>,
+    /// The editor's end of the socket that carries entered lines. Shutting it down ends the stream
+    /// of lines and wakes the editor's thread.
+    line_socket: Mutex<Option<Arc<UnixStream>>>,
     ended: AtomicBool,
 }
 
 impl Editor {
     pub(super) fn new(tty: Tty, prompt: &'static str, dumb: bool) -> Self {
-        let state = State {
+        let state = EditorState {
             prompt,
             dumb,
-            phase: Phase::Opened,
+            mode: Mode::NotStarted,
             line: Line::new(),
             screen: Screen::default(),
         };
@@ -81,201 +84,213 @@ impl Editor {
             tty,
             turn: Mutex::new(()),
             state: Mutex::new(state),
-            lines: Mutex::new(None),
+            line_socket: Mutex::new(None),
             ended: AtomicBool::new(false),
         }
     }
 
     pub(super) fn is_editing(&self) -> bool {
-        self.state().phase == Phase::Editing
+        self.state().mode == Mode::Editing
     }
 
-    /// Unlike all else this never waits.
+    /// Never waits, unlike the methods that lock the state.
     pub(super) fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
     }
 
-    pub(super) fn restore(&self) {
+    pub(super) fn restore_modes(&self) {
         self.tty.restore();
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, EditorState> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn start(&self, lines: Arc<UnixStream>) -> io::Result<()> {
+    pub(super) fn start(&self, line_socket: Arc<UnixStream>) -> io::Result<()> {
         let mut state = self.state();
-        if state.phase != Phase::Opened {
+        if state.mode != Mode::NotStarted {
             return Err(io::Error::other("the line editor has been started before"));
         }
-        *self.lines.lock().unwrap_or_else(PoisonError::into_inner) = Some(lines);
-        self.take_place(&mut state)
+        *self.line_socket.lock().unwrap_or_else(PoisonError::into_inner) = Some(line_socket);
+        self.enter_foreground_or_background(&mut state)
     }
 
-    /// Takes the terminal over and shows the prompt, or does neither in the background.
-    fn take_place(&self, state: &mut State) -> io::Result<()> {
-        // Others have been writing: whatever stood there is not where it was.
+    /// In the foreground, takes the terminal over and shows the prompt.
+    fn enter_foreground_or_background(&self, state: &mut EditorState) -> io::Result<()> {
+        // Other programs may have written to the terminal, so the old prompt cannot be erased.
         state.screen = Screen::default();
         if !in_foreground() {
-            state.phase = Phase::Background;
+            state.mode = Mode::Background;
             return Ok(());
         }
         self.tty.take_over()?;
-        state.phase = Phase::Editing;
+        state.mode = Mode::Editing;
         let mut out = b"\r".to_vec();
-        state.prompt(&mut out);
-        put(&out)
+        state.show_prompt(&mut out);
+        write_to_terminal(&out)
     }
 
-    /// The program may be in the foreground now, or no longer. Returns whether it is.
-    fn moved(&self) -> io::Result<bool> {
+    /// Checks whether the program is in the foreground, and returns whether the editor is editing.
+    fn check_foreground(&self) -> io::Result<bool> {
         let mut state = self.state();
-        if state.phase != Phase::Ended {
-            self.take_place(&mut state)?;
+        if state.mode != Mode::Ended {
+            self.enter_foreground_or_background(&mut state)?;
         }
-        Ok(state.phase == Phase::Editing)
+        Ok(state.mode == Mode::Editing)
     }
 
-    /// Reads keys, shows what they do, and hands on the lines until there are no more, or until
-    /// nobody wants them. Returns whether the user wants no more; what has not been handed on is
-    /// left in `entered`.
-    pub(super) fn edit(&self, lines: &UnixStream, entered: &mut BytesMut) -> io::Result<bool> {
-        let mut keys = Keys::default();
+    /// Reads keys, updates the screen, and sends entered lines until the input ends or the reader of
+    /// the lines is gone. Returns whether the user has asked the program to stop: with Ctrl-C, or by
+    /// closing the terminal. Entered lines that have not been sent stay in `entered`.
+    pub(super) fn edit(
+        &self,
+        line_socket: &UnixStream,
+        entered: &mut BytesMut,
+    ) -> io::Result<bool> {
+        let mut decoder = KeyDecoder::default();
         let mut buffer = [0; 4096];
         let mut editing = self.is_editing();
         loop {
-            let awaited = Awaited {
+            let wait_for = WaitFor {
                 keys: editing && entered.len() < MAX_ENTERED,
-                room: !entered.is_empty(),
+                socket_room: !entered.is_empty(),
                 foreground: !editing,
             };
-            match wait(awaited, lines)? {
-                Happened::Moved => editing = self.moved()?,
-                Happened::Room => hand_on(lines, entered)?,
-                Happened::Keys => {
-                    let Some(typed) = read_keys(&mut buffer)? else {
+            match wait(wait_for, line_socket)? {
+                Wake::CheckForeground => editing = self.check_foreground()?,
+                Wake::SocketRoom => send_entered(line_socket, entered)?,
+                Wake::Keys => {
+                    let Some(keys) = read_keys(&mut buffer)? else {
                         return Ok(true);
                     };
-                    match self.typed(typed, &mut keys, entered)? {
-                        Then::More => {}
-                        Then::Suspended => editing = false,
-                        then => return Ok(then == Then::Left),
+                    match self.handle_keys(keys, &mut decoder, entered)? {
+                        KeyResult::Continue => {}
+                        KeyResult::Suspended => editing = false,
+                        KeyResult::EndOfInput => return Ok(false),
+                        KeyResult::Interrupted => return Ok(true),
                     }
                 }
-                Happened::HungUp => return Ok(true),
-                Happened::Unwanted => return Ok(false),
+                Wake::HungUp => return Ok(true),
+                Wake::ReaderGone => return Ok(false),
             }
         }
     }
 
-    /// Shows what has been typed, and adds the lines that it completes to `entered`.
-    fn typed(&self, typed: &[u8], keys: &mut Keys, entered: &mut BytesMut) -> io::Result<Then> {
-        let mut out = Vec::new();
+    /// Applies keys to the line, updates the screen, and appends completed lines to `entered`.
+    fn handle_keys(
+        &self,
+        keys: &[u8],
+        decoder: &mut KeyDecoder,
+        entered: &mut BytesMut,
+    ) -> io::Result<KeyResult> {
         let mut state = self.state();
-        if state.phase != Phase::Editing {
-            return Ok(Then::Ended);
+        if state.mode != Mode::Editing {
+            return Ok(KeyResult::EndOfInput);
         }
         if state.dumb {
-            if typed.ends_with(&[CTRL_C]) {
-                return Ok(Then::Left);
-            }
-            entered.extend_from_slice(typed);
-            state.prompt(&mut out);
-            put(&out)?;
-            return Ok(Then::More);
+            return state.handle_kernel_line(keys, entered);
         }
-        for key in typed.iter().filter_map(|byte| keys.push(*byte)) {
+        let mut out = Vec::new();
+        for key in keys.iter().filter_map(|byte| decoder.push(*byte)) {
             match state.line.press(key) {
-                Outcome::Edited | Outcome::Nothing => {}
-                Outcome::Clear => {
+                Outcome::Edited | Outcome::Unchanged => {}
+                Outcome::ClearScreen => {
                     state.screen = Screen::default();
                     out.extend_from_slice(b"\x1b[H\x1b[2J");
                 }
                 Outcome::Entered => {
-                    state.leave("", &mut out);
+                    state.leave_line("", &mut out);
                     entered.extend_from_slice(state.line.take().as_bytes());
                     entered.extend_from_slice(b"\n");
                 }
-                // Keys behind it are lost, as most are that the kernel takes for its own.
-                Outcome::Suspend => {
-                    state.leave(SUSPENDED, &mut out);
-                    put(&out)?;
-                    state.phase = Phase::Background;
-                    self.tty.suspend()?;
-                    return Ok(Then::Suspended);
+                // The rest of `keys` is lost. The kernel, too, discards input at Ctrl-Z.
+                Outcome::Suspend => return self.suspend(&mut state, out),
+                Outcome::EndOfInput => {
+                    return write_to_terminal(&out).map(|()| KeyResult::EndOfInput);
                 }
-                Outcome::Ended => return put(&out).map(|()| Then::Ended),
-                Outcome::Left => return put(&out).map(|()| Then::Left),
+                Outcome::Interrupted => {
+                    return write_to_terminal(&out).map(|()| KeyResult::Interrupted);
+                }
             }
         }
-        state.prompt(&mut out);
-        put(&out)?;
-        Ok(Then::More)
+        state.show_prompt(&mut out);
+        write_to_terminal(&out)?;
+        Ok(KeyResult::Continue)
     }
 
-    /// Prints whole lines above the prompt.
+    fn suspend(&self, state: &mut EditorState, mut out: Vec<u8>) -> io::Result<KeyResult> {
+        state.leave_line(SUSPENDED_MARK, &mut out);
+        write_to_terminal(&out)?;
+        state.mode = Mode::Background;
+        self.tty.suspend()?;
+        Ok(KeyResult::Suspended)
+    }
+
+    /// Prints whole lines above the prompt. Blocks while the terminal accepts no output.
     pub(super) fn print(&self, mut text: &[u8]) -> io::Result<()> {
         while !text.is_empty() {
-            let some = text.get(..TURN).unwrap_or(text);
-            let end = memchr::memrchr(b'\n', some).or_else(|| memchr::memchr(b'\n', text));
-            let (turn, rest) = text.split_at(end.map_or(text.len(), |end| end + 1));
-            self.print_at_once(turn)?;
+            let window = text.get(..PRINT_CHUNK).unwrap_or(text);
+            let end = memchr::memrchr(b'\n', window).or_else(|| memchr::memchr(b'\n', text));
+            let (chunk, rest) = text.split_at(end.map_or(text.len(), |end| end + 1));
+            self.print_chunk(chunk)?;
             text = rest;
         }
         Ok(())
     }
 
-    fn print_at_once(&self, text: &[u8]) -> io::Result<()> {
+    fn print_chunk(&self, text: &[u8]) -> io::Result<()> {
         let mut state = self.state();
-        if state.phase != Phase::Editing {
-            return put(text);
+        if state.mode != Mode::Editing {
+            return write_to_terminal(text);
         }
         let mut out = Vec::with_capacity(text.len() + 256);
-        state.make_way(&mut out);
+        state.erase_prompt(&mut out);
         out.extend_from_slice(text);
-        state.prompt(&mut out);
-        put(&out)
+        state.show_prompt(&mut out);
+        write_to_terminal(&out)
     }
 
-    /// Ends the editor. `tidy`: a prompt with nothing behind it is not left on the screen.
-    pub(super) fn end(&self, tidy: bool) {
+    /// Ends the editor and restores the terminal's modes. With `erase_empty_prompt` a prompt without
+    /// a half-typed line is erased; a half-typed line always stays on the screen.
+    pub(super) fn end(&self, erase_empty_prompt: bool) {
         let mut state = self.state();
-        if state.phase == Phase::Editing {
+        if state.mode == Mode::Editing {
             let mut out = Vec::new();
             match state.line.is_empty() {
-                true if tidy => state.make_way(&mut out),
-                true => state.leave("", &mut out),
-                false => state.leave(UNSENT, &mut out),
+                true if erase_empty_prompt => state.erase_prompt(&mut out),
+                true => state.leave_line("", &mut out),
+                false => state.leave_line(UNSENT_MARK, &mut out),
             }
-            // A terminal that has hung up needs no tidying.
-            let _ = put(&out);
-            self.restore();
+            // If the terminal has hung up, this fails and nobody sees the screen.
+            let _ = write_to_terminal(&out);
+            self.restore_modes();
         }
-        state.phase = Phase::Ended;
+        state.mode = Mode::Ended;
         self.ended.store(true, Ordering::Release);
     }
 
-    /// Ends the stream of what is typed.
-    pub(super) fn close(&self) {
-        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // It fails when the other end is gone, which is all that is wanted.
-        let _ = lines.map(|lines| lines.shutdown(Shutdown::Both));
+    /// Ends the stream of entered lines.
+    pub(super) fn close_line_socket(&self) {
+        let socket = self.line_socket.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // This fails if the reader has closed its end already, which is just as good.
+        let _ = socket.map(|socket| socket.shutdown(Shutdown::Both));
     }
 }
 
+/// The part of the editor behind the mutex.
 #[derive(Debug)]
-struct State {
+struct EditorState {
     prompt: &'static str,
     dumb: bool,
-    phase: Phase,
+    mode: Mode,
     line: Line,
     screen: Screen,
 }
 
-impl State {
+impl EditorState {
     /// Shows the prompt and the line.
-    fn prompt(&mut self, out: &mut Vec<u8>) {
+    fn show_prompt(&mut self, out: &mut Vec<u8>) {
         if self.dumb {
             out.extend_from_slice(self.prompt.as_bytes());
         } else {
@@ -284,8 +299,8 @@ impl State {
         }
     }
 
-    /// Makes way for what is to stand above the prompt.
-    fn make_way(&mut self, out: &mut Vec<u8>) {
+    /// Erases the prompt and the line. A dumb terminal cannot erase: output goes to the next row.
+    fn erase_prompt(&mut self, out: &mut Vec<u8>) {
         if self.dumb {
             out.push(b'\n');
         } else {
@@ -293,8 +308,8 @@ impl State {
         }
     }
 
-    /// Leaves the prompt and the line on the screen, with `mark` behind it, and goes to a fresh row.
-    fn leave(&mut self, mark: &str, out: &mut Vec<u8>) {
+    /// Leaves the prompt and the line on the screen, followed by `mark`, and goes to the next row.
+    fn leave_line(&mut self, mark: &str, out: &mut Vec<u8>) {
         if self.dumb {
             out.push(b'\n');
         } else {
@@ -302,5 +317,17 @@ impl State {
             let line = [before, after, mark].concat();
             self.screen.leave(window(), self.prompt, &line, out);
         }
+    }
+
+    /// Takes a line that the kernel has edited, or the part of one that Ctrl-C has cut off.
+    fn handle_kernel_line(&mut self, line: &[u8], entered: &mut BytesMut) -> io::Result<KeyResult> {
+        if line.ends_with(&[CTRL_C]) {
+            return Ok(KeyResult::Interrupted);
+        }
+        entered.extend_from_slice(line);
+        let mut out = Vec::new();
+        self.show_prompt(&mut out);
+        write_to_terminal(&out)?;
+        Ok(KeyResult::Continue)
     }
 }

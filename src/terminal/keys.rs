@@ -1,9 +1,10 @@
-//! Keys: from the bytes that a terminal sends to what the user wants done.
+//! Decodes the bytes that a terminal sends into editing keys.
 //!
-//! The bindings are those of every line editor since Emacs. The sequences are xterm's, which the
-//! others send too: <https://invisible-island.net/xterm/ctlseqs/ctlseqs.html>.
+//! The key bindings are Emacs's, as in most line editors. The escape sequences are xterm's, which
+//! other terminals send too: <https://invisible-island.net/xterm/ctlseqs/ctlseqs.html>.
+//! `docs/terminal.md` lists all keys for users.
 
-/// What a key does.
+/// An editing command.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Key {
     Char(char),
@@ -18,79 +19,84 @@ pub(super) enum Key {
     Newer,
     Backspace,
     Delete,
-    DeleteOrEnd,
+    /// Ctrl-D: deletes a character, or ends the input if the line is empty.
+    DeleteOrEof,
     KillToStart,
     KillToEnd,
+    /// Ctrl-W: kills back to the previous blank.
     KillBlankWordBack,
+    /// Alt-Backspace: kills back over letters and digits.
     KillWordBack,
     KillWord,
     Yank,
     Transpose,
-    Clear,
+    ClearScreen,
     Interrupt,
     Suspend,
 }
 
-/// Parameters longer than this belong to no key.
+/// The decoder keeps this many bytes of a sequence's parameters. No known key has more.
 const MAX_PARAMETERS: usize = 16;
 
 #[derive(Debug, Default)]
-enum State {
+enum DecoderState {
     #[default]
     Ground,
-    /// The first bytes of a character, and how many are missing.
+    /// Inside a UTF-8 character: its bits so far, and the number of missing bytes.
     Character(u32, u8),
-    /// After ESC: an Alt key, or the start of a sequence.
+    /// After ESC: an Alt key or an escape sequence follows.
     Escape,
-    /// After `ESC [`: the parameters.
+    /// After `ESC [`: the parameters so far.
     Csi(Vec<u8>),
     /// After `ESC O`.
     Ss3,
-    /// After `ESC [ [`, as the function keys of the Linux console begin.
-    Console,
+    /// After `ESC [ [`, the prefix of the Linux console's function keys.
+    LinuxConsole,
 }
 
-/// Decodes keys, wherever the reads cut them. Bytes that are no key's are dropped.
+/// Decodes keys one byte at a time, so a key may be split across reads. Drops all bytes that belong
+/// to no known key.
 #[derive(Debug, Default)]
-pub(super) struct Keys(State);
+pub(super) struct KeyDecoder(DecoderState);
 
-impl Keys {
+impl KeyDecoder {
+    /// Takes the next byte. Returns a key if the byte completes one.
     pub(super) fn push(&mut self, byte: u8) -> Option<Key> {
         match std::mem::take(&mut self.0) {
-            State::Character(bits, missing) if byte & 0xc0 == 0x80 => {
+            DecoderState::Character(bits, missing) if byte & 0xc0 == 0x80 => {
                 let bits = bits << 6 | u32::from(byte & 0x3f);
                 if missing > 1 {
-                    self.0 = State::Character(bits, missing - 1);
-                    return None;
+                    return self.enter(DecoderState::Character(bits, missing - 1));
                 }
                 char::from_u32(bits).filter(|c| !c.is_control()).map(Key::Char)
             }
-            State::Ground | State::Character(..) => self.ground(byte),
-            State::Escape => self.escape(byte),
-            State::Csi(parameters) => self.csi(parameters, byte),
-            State::Ss3 => letter(byte, &[]),
-            State::Console => None,
+            DecoderState::Ground | DecoderState::Character(..) => self.ground(byte),
+            DecoderState::Escape => self.escape(byte),
+            DecoderState::Csi(parameters) => self.csi(parameters, byte),
+            DecoderState::Ss3 => final_letter(byte, &[]),
+            DecoderState::LinuxConsole => None,
         }
     }
 
     fn ground(&mut self, byte: u8) -> Option<Key> {
         Some(match byte {
-            0x1b => return self.goes_on(State::Escape),
+            0x1b => return self.enter(DecoderState::Escape),
             b'\r' | b'\n' => Key::Enter,
             b'\t' | b' '..=b'~' => Key::Char(char::from(byte)),
             0x7f | 0x08 => Key::Backspace,
-            0xc2..=0xdf => return self.goes_on(State::Character(u32::from(byte & 0x1f), 1)),
-            0xe0..=0xef => return self.goes_on(State::Character(u32::from(byte & 0x0f), 2)),
-            0xf0..=0xf4 => return self.goes_on(State::Character(u32::from(byte & 0x07), 3)),
+            // The first byte of a UTF-8 character of two, three or four bytes.
+            0xc2..=0xdf => return self.enter(DecoderState::Character(u32::from(byte & 0x1f), 1)),
+            0xe0..=0xef => return self.enter(DecoderState::Character(u32::from(byte & 0x0f), 2)),
+            0xf0..=0xf4 => return self.enter(DecoderState::Character(u32::from(byte & 0x07), 3)),
             control => match control | 0x60 {
                 b'a' => Key::Home,
                 b'b' => Key::Left,
                 b'c' => Key::Interrupt,
-                b'd' => Key::DeleteOrEnd,
+                b'd' => Key::DeleteOrEof,
                 b'e' => Key::End,
                 b'f' => Key::Right,
                 b'k' => Key::KillToEnd,
-                b'l' => Key::Clear,
+                b'l' => Key::ClearScreen,
                 b'n' => Key::Newer,
                 b'p' => Key::Older,
                 b't' => Key::Transpose,
@@ -105,9 +111,9 @@ impl Keys {
 
     fn escape(&mut self, byte: u8) -> Option<Key> {
         match byte {
-            0x1b => self.goes_on(State::Escape),
-            b'[' => self.goes_on(State::Csi(Vec::new())),
-            b'O' => self.goes_on(State::Ss3),
+            0x1b => self.enter(DecoderState::Escape),
+            b'[' => self.enter(DecoderState::Csi(Vec::new())),
+            b'O' => self.enter(DecoderState::Ss3),
             b'b' => Some(Key::WordLeft),
             b'd' => Some(Key::KillWord),
             b'f' => Some(Key::WordRight),
@@ -119,31 +125,34 @@ impl Keys {
 
     fn csi(&mut self, mut parameters: Vec<u8>, byte: u8) -> Option<Key> {
         match byte {
-            b'[' if parameters.is_empty() => self.goes_on(State::Console),
-            0x20..=0x3f if parameters.len() < MAX_PARAMETERS => {
-                parameters.push(byte);
-                self.goes_on(State::Csi(parameters))
+            b'[' if parameters.is_empty() => self.enter(DecoderState::LinuxConsole),
+            0x20..=0x3f => {
+                if parameters.len() < MAX_PARAMETERS {
+                    parameters.push(byte);
+                }
+                self.enter(DecoderState::Csi(parameters))
             }
-            0x20..=0x3f => self.goes_on(State::Csi(parameters)),
             b'~' => match parameters.split(|byte| *byte == b';').next() {
                 Some(b"1" | b"7") => Some(Key::Home),
+                // A second parameter means that Ctrl, Alt or Shift was held.
                 Some(b"3") if parameters.contains(&b';') => Some(Key::KillWord),
                 Some(b"3") => Some(Key::Delete),
                 Some(b"4" | b"8") => Some(Key::End),
                 _ => None,
             },
-            _ => letter(byte, &parameters),
+            _ => final_letter(byte, &parameters),
         }
     }
 
-    fn goes_on(&mut self, state: State) -> Option<Key> {
+    /// Switches to a state in which the next byte continues the key.
+    fn enter(&mut self, state: DecoderState) -> Option<Key> {
         self.0 = state;
         None
     }
 }
 
-/// The key of a sequence that ends in a letter. Parameters say that Ctrl, Alt or Shift was held.
-fn letter(letter: u8, parameters: &[u8]) -> Option<Key> {
+/// Decodes a sequence by its final letter. Parameters mean that Ctrl, Alt or Shift was held.
+fn final_letter(letter: u8, parameters: &[u8]) -> Option<Key> {
     Some(match (letter, parameters.is_empty()) {
         (b'A', _) => Key::Older,
         (b'B', _) => Key::Newer,
@@ -160,15 +169,15 @@ fn letter(letter: u8, parameters: &[u8]) -> Option<Key> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Key, Keys};
+    use super::{Key, KeyDecoder};
 
     fn keys(bytes: &[u8]) -> Vec<Key> {
-        let mut keys = Keys::default();
-        bytes.iter().filter_map(|byte| keys.push(*byte)).collect()
+        let mut decoder = KeyDecoder::default();
+        bytes.iter().filter_map(|byte| decoder.push(*byte)).collect()
     }
 
     #[test]
-    fn knows_arrow_keys_in_both_modes_and_with_ctrl() {
+    fn decodes_arrow_keys_in_both_modes_and_with_ctrl() {
         assert_eq!(
             keys(b"\x1b[A\x1bOB\x1b[1;5C\x1b[D\x1b[H\x1bOF\x1b[3~\x1b[4~"),
             [
@@ -185,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn keeps_characters_whole_and_drops_what_is_none() {
+    fn decodes_utf8_and_drops_invalid_bytes() {
         let typed: Vec<Key> = "né👍🏽".chars().map(Key::Char).collect();
         assert_eq!(keys("né👍🏽".as_bytes()), typed);
         assert_eq!(
@@ -195,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn drops_the_sequences_of_unbound_keys() {
+    fn ignores_the_sequences_of_unbound_keys() {
         let unbound =
             b"\x1b[15~\x1b[[A\x1bOP\x1b[200~\x1b[<0;12;13M\x1b[1;2;3;4;5;6;7;8;9;10;11R\x1bx";
         assert_eq!(keys(unbound), []);

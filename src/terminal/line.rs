@@ -1,4 +1,4 @@
-//! The line being edited, and those before it.
+//! The line being edited, its history, and its kill buffer.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -9,51 +9,53 @@ use rustyline::{
 
 use super::keys::Key;
 
-/// Typed lines that can be called back.
+/// How many entered lines the history keeps.
 const HISTORY: usize = 1000;
 
-/// Longer ones cannot, in bytes.
-const MAX_RECALLED: usize = 16 * 1024;
+/// The history keeps no line longer than this, in bytes.
+const MAX_HISTORY_LINE: usize = 16 * 1024;
 
-/// The longest line that can be typed or pasted, in bytes; memory is used as it grows. More than
-/// any limit on lines is likely to be, so that it is that limit which the user is told of.
+/// The longest line that can be typed or pasted, in bytes. The buffer grows as needed. This is
+/// larger than any likely `limits.max_line`, so that the user sees that limit's error and not a
+/// line that stops growing.
 const MAX_LINE: usize = 4 * 1024 * 1024;
 
-/// What a key has come to.
+/// What pressing a key led to.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum Outcome {
     Edited,
-    Nothing,
+    Unchanged,
     /// The line is complete.
     Entered,
-    /// Nothing follows: Ctrl-D.
-    Ended,
-    /// The user wants no more: Ctrl-C.
-    Left,
-    Clear,
+    /// Ctrl-D on an empty line.
+    EndOfInput,
+    /// Ctrl-C.
+    Interrupted,
+    ClearScreen,
     Suspend,
 }
 
-/// The line being edited, its history, and what was cut out last.
+/// See the [module's documentation](self).
 #[derive(Debug)]
 pub(super) struct Line {
     buffer: LineBuffer,
-    cuts: Cuts,
+    kills: KillBuffer,
     history: VecDeque<String>,
-    /// The place in the history of the line that is shown; behind the last is the new one's.
-    place: usize,
-    /// What has become of lines of the history, and of the new one, until one is entered.
-    changed: BTreeMap<usize, String>,
+    /// The position in the history of the line on display. `history.len()` stands for the new line.
+    position: usize,
+    /// Edits to lines of the history, and the new line while another one is on display. Entering a
+    /// line discards them.
+    edited: BTreeMap<usize, String>,
 }
 
 impl Line {
     pub(super) fn new() -> Self {
         Self {
             buffer: LineBuffer::with_capacity(MAX_LINE),
-            cuts: Cuts::default(),
+            kills: KillBuffer::default(),
             history: VecDeque::new(),
-            place: 0,
-            changed: BTreeMap::new(),
+            position: 0,
+            edited: BTreeMap::new(),
         }
     }
 
@@ -61,130 +63,136 @@ impl Line {
         self.buffer.is_empty()
     }
 
-    /// What is before the cursor, and what is after it.
+    /// The text before the cursor and the text after it.
     pub(super) fn around_cursor(&self) -> (&str, &str) {
         self.buffer.as_str().split_at(self.buffer.pos())
     }
 
     pub(super) fn press(&mut self, key: Key) -> Outcome {
-        let (line, cuts) = (&mut self.buffer, &mut self.cuts);
-        cuts.adding = std::mem::take(&mut cuts.added);
+        let (line, kills) = (&mut self.buffer, &mut self.kills);
+        kills.append = std::mem::take(&mut kills.killed);
         let changed = match key {
-            Key::Char(c) => line.insert(c, 1, cuts).is_some(),
+            Key::Char(c) => line.insert(c, 1, kills).is_some(),
             Key::Left => line.move_backward(1),
             Key::Right => line.move_forward(1),
             Key::WordLeft => line.move_to_prev_word(Word::Emacs, 1),
             Key::WordRight => line.move_to_next_word(At::AfterEnd, Word::Emacs, 1),
             Key::Home => line.move_buffer_start(),
             Key::End => line.move_buffer_end(),
-            Key::Older => self.recall(true),
-            Key::Newer => self.recall(false),
-            Key::DeleteOrEnd if line.is_empty() => return Outcome::Ended,
-            Key::Delete | Key::DeleteOrEnd => line.kill(&Movement::ForwardChar(1), cuts),
-            Key::Backspace => line.kill(&Movement::BackwardChar(1), cuts),
-            Key::KillToStart => line.kill(&Movement::BeginningOfBuffer, cuts),
-            Key::KillToEnd => line.kill(&Movement::EndOfBuffer, cuts),
-            Key::KillBlankWordBack => line.kill(&Movement::BackwardWord(1, Word::Big), cuts),
-            Key::KillWordBack => line.kill(&Movement::BackwardWord(1, Word::Emacs), cuts),
-            Key::KillWord => line.kill(&Movement::ForwardWord(1, At::AfterEnd, Word::Emacs), cuts),
+            Key::Older => self.recall(self.position.saturating_sub(1)),
+            Key::Newer => self.recall(self.position + 1),
+            Key::DeleteOrEof if line.is_empty() => return Outcome::EndOfInput,
+            Key::Delete | Key::DeleteOrEof => line.kill(&Movement::ForwardChar(1), kills),
+            Key::Backspace => line.kill(&Movement::BackwardChar(1), kills),
+            Key::KillToStart => line.kill(&Movement::BeginningOfBuffer, kills),
+            Key::KillToEnd => line.kill(&Movement::EndOfBuffer, kills),
+            Key::KillBlankWordBack => line.kill(&Movement::BackwardWord(1, Word::Big), kills),
+            Key::KillWordBack => line.kill(&Movement::BackwardWord(1, Word::Emacs), kills),
+            Key::KillWord => line.kill(&Movement::ForwardWord(1, At::AfterEnd, Word::Emacs), kills),
             Key::Yank => {
-                let cut = cuts.last.clone();
-                line.yank(&cut, 1, cuts).is_some()
+                let text = kills.text.clone();
+                line.yank(&text, 1, kills).is_some()
             }
-            Key::Transpose => line.transpose_chars(cuts),
-            Key::Clear => return Outcome::Clear,
+            Key::Transpose => line.transpose_chars(kills),
+            Key::ClearScreen => return Outcome::ClearScreen,
             Key::Suspend => return Outcome::Suspend,
-            Key::Interrupt => return Outcome::Left,
+            Key::Interrupt => return Outcome::Interrupted,
             Key::Enter => return Outcome::Entered,
         };
-        if changed { Outcome::Edited } else { Outcome::Nothing }
+        if changed { Outcome::Edited } else { Outcome::Unchanged }
     }
 
-    /// Takes the line out and begins the next.
+    /// Takes the line, adds it to the history, and starts an empty one.
     pub(super) fn take(&mut self) -> String {
         let line = self.buffer.as_str().to_owned();
         self.replace("");
-        self.changed.clear();
+        self.edited.clear();
         let repeated = self.history.back() == Some(&line);
-        if !line.is_empty() && line.len() <= MAX_RECALLED && !repeated {
+        if !line.is_empty() && line.len() <= MAX_HISTORY_LINE && !repeated {
             self.history.push_back(line.clone());
             if self.history.len() > HISTORY {
                 self.history.pop_front();
             }
         }
-        self.place = self.history.len();
+        self.position = self.history.len();
         line
     }
 
-    /// Shows the line before or after the one that is shown, as it was left.
-    fn recall(&mut self, older: bool) -> bool {
-        let last = self.history.len();
-        let place = if older { self.place.saturating_sub(1) } else { (self.place + 1).min(last) };
-        if place == self.place {
+    /// Puts the line at `position` of the history on display, with the edits made to it before.
+    /// Returns whether anything changed.
+    fn recall(&mut self, position: usize) -> bool {
+        let newest = self.history.len();
+        let position = position.min(newest);
+        if position == self.position {
             return false;
         }
+        // The new line has been saved in `edited` by the time that it can be recalled.
+        let recalled = self.edited.get(&position).or_else(|| self.history.get(position));
+        let Some(recalled) = recalled.cloned() else {
+            return false;
+        };
         let line = self.buffer.as_str();
-        // One that cannot be called back is kept only where it was typed.
-        if self.place == last || line.len() <= MAX_RECALLED {
-            self.changed.insert(self.place, line.to_owned());
+        // An edited line that is too long for the history is lost; a new one is kept.
+        if self.position == newest || line.len() <= MAX_HISTORY_LINE {
+            self.edited.insert(self.position, line.to_owned());
         }
-        let line = self.changed.get(&place).or_else(|| self.history.get(place));
-        let line = line.cloned().unwrap_or_default();
-        self.place = place;
-        self.replace(&line);
+        self.position = position;
+        self.replace(&recalled);
         true
     }
 
     fn replace(&mut self, line: &str) {
-        self.buffer.update(line, line.len(), &mut Unheard);
+        self.buffer.update(line, line.len(), &mut NoopListener);
     }
 }
 
-/// Keeps what was cut out last, for putting it in elsewhere.
+/// Keeps the text that was killed last, for yanking it. Kills that follow one another directly are
+/// joined.
 #[derive(Debug, Default)]
-struct Cuts {
-    last: String,
-    cutting: bool,
-    /// The key before this one has cut, too: what it cuts is added.
-    adding: bool,
-    /// This key has cut.
-    added: bool,
+struct KillBuffer {
+    text: String,
+    /// The deletion in progress is a kill.
+    killing: bool,
+    /// The previous key killed text, so this key's kill is appended to it.
+    append: bool,
+    /// The current key killed text.
+    killed: bool,
 }
 
-impl DeleteListener for Cuts {
+impl DeleteListener for KillBuffer {
     fn start_killing(&mut self) {
-        self.cutting = true;
+        self.killing = true;
     }
 
     fn delete(&mut self, _: usize, text: &str, direction: Direction) {
         match direction {
-            _ if !self.cutting => return,
-            _ if !self.adding => text.clone_into(&mut self.last),
-            Direction::Forward => self.last.push_str(text),
-            Direction::Backward => self.last.insert_str(0, text),
+            _ if !self.killing => return,
+            _ if !self.append => text.clone_into(&mut self.text),
+            Direction::Forward => self.text.push_str(text),
+            Direction::Backward => self.text.insert_str(0, text),
         }
-        self.added = true;
+        self.killed = true;
     }
 
     fn stop_killing(&mut self) {
-        self.cutting = false;
+        self.killing = false;
     }
 }
 
-impl ChangeListener for Cuts {
+impl ChangeListener for KillBuffer {
     fn insert_char(&mut self, _: usize, _: char) {}
     fn insert_str(&mut self, _: usize, _: &str) {}
     fn replace(&mut self, _: usize, _: &str, _: &str) {}
 }
 
-/// Takes no notice of changes.
-struct Unheard;
+/// Ignores all changes.
+struct NoopListener;
 
-impl DeleteListener for Unheard {
+impl DeleteListener for NoopListener {
     fn delete(&mut self, _: usize, _: &str, _: Direction) {}
 }
 
-impl ChangeListener for Unheard {
+impl ChangeListener for NoopListener {
     fn insert_char(&mut self, _: usize, _: char) {}
     fn insert_str(&mut self, _: usize, _: &str) {}
     fn replace(&mut self, _: usize, _: &str, _: &str) {}
@@ -208,11 +216,11 @@ mod tests {
     }
 
     #[test]
-    fn puts_back_all_that_was_cut_in_a_row() {
+    fn yanks_everything_that_was_killed_in_a_row() {
         let mut line = line("one two three four");
         line.press(Key::WordLeft);
-        for cut in [Key::KillBlankWordBack, Key::KillToEnd, Key::KillBlankWordBack] {
-            line.press(cut);
+        for kill in [Key::KillBlankWordBack, Key::KillToEnd, Key::KillBlankWordBack] {
+            line.press(kill);
         }
         line.press(Key::Yank);
         assert_eq!(line.around_cursor(), ("one two three four", ""));
@@ -223,22 +231,22 @@ mod tests {
     }
 
     #[test]
-    fn keeps_what_has_become_of_earlier_lines_until_one_is_entered() {
+    fn keeps_edits_to_recalled_lines_until_a_line_is_entered() {
         let mut line = line("first");
         line.take();
         type_in(&mut line, "second");
         line.take();
         type_in(&mut line, "dr");
-        let mut comes_to = |keys: &[Key], text: &str| {
+        let mut pressing = |keys: &[Key], text: &str| {
             for key in keys {
                 line.press(*key);
             }
             assert_eq!(line.around_cursor(), (text, ""));
         };
-        comes_to(&[Key::Older, Key::Char('!')], "second!");
-        comes_to(&[Key::Older, Key::Older], "first");
-        comes_to(&[Key::Newer], "second!");
-        comes_to(&[Key::Newer, Key::Newer], "dr");
+        pressing(&[Key::Older, Key::Char('!')], "second!");
+        pressing(&[Key::Older, Key::Older], "first");
+        pressing(&[Key::Newer], "second!");
+        pressing(&[Key::Newer, Key::Newer], "dr");
         line.take();
         line.press(Key::Older);
         line.press(Key::Older);

@@ -1,18 +1,18 @@
-//! The line editor at a terminal: what is typed is a byte stream, and what arrives is printed
-//! above the prompt without touching a half-typed line.
+//! The line editor: turns typed keys into a stream of lines, and prints arriving lines above the
+//! prompt without disturbing a half-typed one.
 //!
-//! Two threads write to the terminal: this module's own, which reads the keys, and that of whoever
-//! prints. They take turns at the state behind a mutex, and each turn is one write. Printing
-//! therefore never waits for the user, whatever they have begun, and nothing is queued.
+//! Two kinds of threads write to the terminal: the editor's own, which reads the keys, and those
+//! that print. They share the editor's state behind a mutex, and each update of the screen is one
+//! write. So printing never waits for the user to finish a line, and no output is queued here.
 //!
-//! rustyline's line buffer does the editing. Its `Editor` does not fit a hub: it watches its
-//! external printer with `select`, which panics on descriptors from 1024 on; it opens descriptors
-//! for every line; an unfinished search blocks whoever prints; and nothing but a key ends it.
+//! In the background of a shell there is no prompt: arriving lines are printed, and the terminal is
+//! otherwise left alone. On a terminal without control codes (`TERM` is `dumb`, empty or unset) the
+//! kernel edits the line. `docs/terminal.md` describes the editor for its users.
 //!
-//! In the background of a shell there is no editor: what arrives is printed, and nothing else is done
-//! to the terminal.
-//!
-//! With `TERM` dumb, empty or unset the kernel edits the line and no control code is written.
+//! rustyline's `LineBuffer` edits the text; everything else is the project's own. In November 2026
+//! rustyline's `Editor`, reedline and rustyline-async were put behind this module's interface, and
+//! failed between 6 and 17 of the terminal tests. `ARCHITECTURE.md`, section "Why the line editor is
+//! the project's own", says which, and when to look at them again.
 
 mod editor;
 mod keys;
@@ -21,7 +21,7 @@ mod screen;
 mod tty;
 
 use std::{
-    env,
+    ffi::OsStr,
     io::{self, IsTerminal, Write},
     os::unix::net::UnixStream,
     pin::Pin,
@@ -44,104 +44,106 @@ use tokio::{
 use self::{editor::Editor, tty::Tty};
 use crate::blocking;
 
-/// How long a terminal that takes nothing may hold up the end.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a terminal that accepts no output may delay the end of the editor.
+const END_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The terminal that is both stdin and stdout. Dropping it [ends](Self::ending) the editor.
+/// The terminal at both stdin and stdout. Dropping it ends the editor as [`closer`](Self::closer)
+/// does.
 #[derive(Debug)]
 pub struct Terminal {
     editor: Arc<Editor>,
-    /// Notified when the user wants no more.
-    left: Arc<Notify>,
+    /// Notified when the user has asked the program to stop.
+    quit: Arc<Notify>,
 }
 
 impl Terminal {
-    /// The terminal, or None unless stdin and stdout are both one. Nothing changes yet.
+    /// Returns the terminal, or None unless both stdin and stdout are terminals. Does not change the
+    /// terminal yet.
     ///
-    /// A `prompt` may begin with a newline: an empty row then stands above it, which is where what
-    /// arrives goes.
+    /// If `prompt` begins with a newline, an empty row separates it from the transcript. Arriving
+    /// lines are printed above that row. `term` is the value of the environment variable `TERM`.
     ///
     /// # Errors
     ///
-    /// The system's own, when the terminal does not tell its modes.
-    pub fn open(prompt: &'static str) -> io::Result<Option<Self>> {
+    /// The operating system's error if it cannot read the terminal's modes.
+    pub fn open(prompt: &'static str, term: Option<&OsStr>) -> io::Result<Option<Self>> {
         if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
             return Ok(None);
         }
-        let dumb = env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+        let dumb = term.is_none_or(|term| term.is_empty() || term == "dumb");
         let editor = Arc::new(Editor::new(Tty::open(dumb)?, prompt, dumb));
-        Ok(Some(Self { editor, left: Arc::default() }))
+        Ok(Some(Self { editor, quit: Arc::default() }))
     }
 
-    /// Where what arrives is to be written. Whole lines go above the prompt; before the start and
-    /// after the end everything goes straight to the terminal.
+    /// Returns a writer that prints whole lines above the prompt. Before the editor starts and after
+    /// it has ended, the writer prints to the terminal directly.
     #[must_use]
     pub fn printer(&self) -> TerminalPrinter {
-        TerminalPrinter { editor: Arc::clone(&self.editor), begun: Vec::new() }
+        TerminalPrinter { editor: Arc::clone(&self.editor), partial_line: Vec::new() }
     }
 
-    /// Where what stderr is to get is to be written: above the prompt if stderr is a terminal, too.
+    /// Returns a writer for stderr. It prints above the prompt if stderr is a terminal, too.
     #[must_use]
     pub fn err_printer(&self) -> Box<dyn Write + Send> {
         if io::stderr().is_terminal() { Box::new(self.printer()) } else { Box::new(io::stderr()) }
     }
 
-    /// Shows the prompt. What is typed from now on is in the stream, in lines; the stream ends
-    /// with Ctrl-C, with Ctrl-D on an empty line, when the terminal hangs up, and at the
-    /// [end](Self::ending). When it has ended the terminal is as it was found.
+    /// Starts the editor and shows the prompt. Returns the stream of entered lines, each with its
+    /// LF. The stream ends at Ctrl-C, at Ctrl-D on an empty line, when the terminal hangs up, and
+    /// when the editor is [ended](Self::closer). The terminal's modes have been restored by then.
     ///
     /// # Errors
     ///
-    /// The system's own, and when it has been started before.
+    /// The operating system's error, or that the editor has been started before.
     ///
     /// # Panics
     ///
     /// Outside a tokio runtime.
     pub fn start(&mut self) -> io::Result<TerminalInput> {
-        let (ours, theirs) = UnixStream::pair()?;
-        ours.set_nonblocking(true)?;
-        theirs.set_nonblocking(true)?;
-        let (lines, nudge) = tokio::net::UnixStream::from_std(theirs)?.into_split();
-        let ours = Arc::new(ours);
-        // Before the terminal is looked at, so that no change of place is missed.
+        let (editor_end, reader_end) = UnixStream::pair()?;
+        editor_end.set_nonblocking(true)?;
+        reader_end.set_nonblocking(true)?;
+        let (lines, wakeups) = tokio::net::UnixStream::from_std(reader_end)?.into_split();
+        let editor_end = Arc::new(editor_end);
+        // Registered before `Editor::start` checks for the foreground, so that no SIGCONT is missed.
         let continued = signal(SignalKind::from_raw(process::Signal::CONT.as_raw()))?;
-        self.editor.start(Arc::clone(&ours))?;
-        let nudging = tokio::spawn(pass_on(continued, nudge));
-        let input = TerminalInput { lines, editor: Arc::clone(&self.editor), nudging };
-        let (editor, left) = (Arc::clone(&self.editor), Arc::clone(&self.left));
+        self.editor.start(Arc::clone(&editor_end))?;
+        let forwarding = tokio::spawn(forward_sigcont(continued, wakeups));
+        let input = TerminalInput { lines, editor: Arc::clone(&self.editor), forwarding };
+        let (editor, quit) = (Arc::clone(&self.editor), Arc::clone(&self.quit));
         let edit = move || {
             let mut entered = BytesMut::new();
-            // Input that fails has ended, too: there is no more to be had.
-            let wants_no_more = editor.edit(&ours, &mut entered).unwrap_or(true);
+            // A terminal that cannot be read any more has hung up.
+            let quit_requested = editor.edit(&editor_end, &mut entered).unwrap_or(true);
             editor.end(false);
-            if wants_no_more {
-                left.notify_one();
+            if quit_requested {
+                quit.notify_one();
             }
-            // This waits until it is taken, and fails if nobody wants it any more.
-            let _ = blocking::write_all(&*ours, &entered);
-            editor.close();
+            // This waits for the reader of the lines, and fails if the reader is gone.
+            let _ = blocking::write_all(&*editor_end, &entered);
+            editor.close_line_socket();
         };
         thread::Builder::new().name("terminal".to_owned()).spawn(edit)?;
         Ok(input)
     }
 
-    /// Ready when the user has pressed Ctrl-C, or the terminal has hung up. The stream of what was
-    /// typed ends then, too, but whoever is not reading it does not learn of that.
+    /// Completes when the user has pressed Ctrl-C or the terminal has hung up. The stream of entered
+    /// lines ends then, too, but code that is not reading it would not notice.
     ///
-    /// One future at a time is told.
-    pub fn left(&self) -> impl Future<Output = ()> + Send + use<> {
-        let left = Arc::clone(&self.left);
-        async move { left.notified().await }
+    /// Each request completes only one of these futures.
+    pub fn quit_requested(&self) -> impl Future<Output = ()> + Send + use<> {
+        let quit = Arc::clone(&self.quit);
+        async move { quit.notified().await }
     }
 
-    /// Ends the editor when called, for whoever does not have the terminal: before an exit that
-    /// drops nothing.
+    /// Returns a function that ends the editor. It is for code that exits the process without
+    /// dropping the `Terminal`.
     ///
-    /// The end puts the terminal back as it was found. The stream of what is typed ends, a prompt
-    /// with nothing behind it is taken off, a half-typed line stays with `^C` behind it, and what is
-    /// printed from then on begins on a fresh row. Nothing happens if it has ended before. A terminal
-    /// that takes nothing is left alone after a second.
-    pub fn ending(&self) -> impl FnOnce() + Send + use<> {
+    /// Ending the editor restores the terminal's modes and ends the stream of entered lines. It
+    /// erases an empty prompt, leaves a half-typed line on the screen followed by `^C`, and later
+    /// output starts on a new row. It does nothing if the editor has ended before, and gives up
+    /// updating the screen after a second if the terminal accepts no output.
+    pub fn closer(&self) -> impl FnOnce() + Send + use<> {
         let editor = Arc::clone(&self.editor);
         move || end(&editor)
     }
@@ -153,61 +155,56 @@ impl Drop for Terminal {
     }
 }
 
-/// Prints above the prompt. Clones print to the same terminal.
+/// Prints above the prompt.
 #[derive(Debug)]
 pub struct TerminalPrinter {
     editor: Arc<Editor>,
-    /// A line that has no end yet.
-    begun: Vec<u8>,
-}
-
-impl Clone for TerminalPrinter {
-    fn clone(&self) -> Self {
-        Self { editor: Arc::clone(&self.editor), begun: Vec::new() }
-    }
+    /// Text after the last LF: it is printed once its line is complete.
+    partial_line: Vec<u8>,
 }
 
 impl Write for TerminalPrinter {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        let whole = memchr::memrchr(b'\n', text).map_or(0, |at| at + 1);
-        let (lines, begun) = text.split_at(whole);
-        if self.begun.is_empty() {
+        let end_of_lines = memchr::memrchr(b'\n', text).map_or(0, |at| at + 1);
+        let (lines, partial_line) = text.split_at(end_of_lines);
+        if self.partial_line.is_empty() {
             self.editor.print(lines)?;
         } else if !lines.is_empty() {
-            let mut all = std::mem::take(&mut self.begun);
+            let mut all = std::mem::take(&mut self.partial_line);
             all.extend_from_slice(lines);
             self.editor.print(&all)?;
         }
-        self.begun.extend_from_slice(begun);
+        self.partial_line.extend_from_slice(partial_line);
         Ok(text.len())
     }
 
-    /// Prints a line without its end, too, where no prompt is in its way.
+    /// Prints an incomplete line, too, unless a prompt is on the screen.
     fn flush(&mut self) -> io::Result<()> {
-        if !self.begun.is_empty() && !self.editor.is_editing() {
-            self.editor.print(&std::mem::take(&mut self.begun))?;
+        if !self.partial_line.is_empty() && !self.editor.is_editing() {
+            self.editor.print(&std::mem::take(&mut self.partial_line))?;
         }
         Ok(())
     }
 }
 
-/// Passes on that the program was continued after a stop.
-async fn pass_on(mut continued: Signal, mut nudge: OwnedWriteHalf) {
-    while continued.recv().await.is_some() && nudge.write_all(b"\n").await.is_ok() {}
+/// Wakes the editor's thread after each SIGCONT: the program may be in the foreground again.
+async fn forward_sigcont(mut continued: Signal, mut wakeups: OwnedWriteHalf) {
+    while continued.recv().await.is_some() && wakeups.write_all(b"\n").await.is_ok() {}
 }
 
-/// What is typed: lines that end in LF. Dropping it [ends](Terminal::ending) the editor.
+/// The stream of entered lines, each with its LF. Dropping it ends the editor as
+/// [`Terminal::closer`] does.
 #[derive(Debug)]
 pub struct TerminalInput {
     lines: OwnedReadHalf,
     editor: Arc<Editor>,
-    /// Has the other half of `lines`.
-    nudging: JoinHandle<()>,
+    /// Runs [`forward_sigcont`], which holds the other half of the socket.
+    forwarding: JoinHandle<()>,
 }
 
 impl Drop for TerminalInput {
     fn drop(&mut self) {
-        self.nudging.abort();
+        self.forwarding.abort();
         end(&self.editor);
     }
 }
@@ -222,21 +219,22 @@ impl AsyncRead for TerminalInput {
     }
 }
 
-/// Ends the editor, but does not wait for ever for a terminal that takes nothing.
+/// Ends the editor. If the terminal accepts no output for [`END_TIMEOUT`], only its modes are
+/// restored.
 fn end(editor: &Arc<Editor>) {
     if editor.has_ended() {
         return;
     }
     let (done, is_done) = mpsc::channel();
-    let ending = Arc::clone(editor);
+    let editor_to_end = Arc::clone(editor);
     let end = move || {
-        ending.end(true);
-        ending.close();
-        // Nobody may be waiting any more.
+        editor_to_end.end(true);
+        editor_to_end.close_line_socket();
+        // This fails if the other side has stopped waiting.
         let _ = done.send(());
     };
     let spawned = thread::Builder::new().spawn(end);
-    if spawned.is_err() || is_done.recv_timeout(PATIENCE).is_err() {
-        editor.restore();
+    if spawned.is_err() || is_done.recv_timeout(END_TIMEOUT).is_err() {
+        editor.restore_modes();
     }
 }

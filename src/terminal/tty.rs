@@ -1,4 +1,4 @@
-//! The terminal itself: its modes, its window, reading and writing.
+//! The terminal device: its modes, its window size, reading and writing.
 
 use std::{
     io,
@@ -20,79 +20,84 @@ use rustix::{
 use super::screen::Window;
 use crate::blocking;
 
-/// How often a program in the background looks whether it is in the foreground: a shell does not
-/// tell a job that has been running all the time.
-const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
+/// How often a background job checks whether it is in the foreground. A shell sends no signal to a
+/// running job that `fg` brings to the foreground.
+const FOREGROUND_CHECK: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
 
-/// What Ctrl-C sends.
+/// The byte that Ctrl-C sends.
 pub(super) const CTRL_C: u8 = 3;
 
-/// What no key sends, to the kernel (termios(3), `_POSIX_VDISABLE`).
-const NO_KEY: u8 = 0;
+/// Disables a special character (termios(3), `_POSIX_VDISABLE`).
+const DISABLED: u8 = 0;
 
-/// A terminal's window, where it does not tell.
-const WINDOW: Window = Window { columns: 80, rows: 24 };
+/// The window size to assume if the terminal does not report one.
+const DEFAULT_WINDOW: Window = Window { columns: 80, rows: 24 };
 
-/// stdin and stdout, a terminal.
+/// The terminal at stdin and stdout.
 #[derive(Debug)]
 pub(super) struct Tty {
-    /// As it was found when it was last taken over.
-    found: Mutex<Termios>,
-    /// The kernel edits the line.
+    /// The modes found when the editor last took the terminal over. `restore` sets them again.
+    original_modes: Mutex<Termios>,
+    /// The terminal has no control codes, so the kernel edits the line.
     dumb: bool,
 }
 
 impl Tty {
     pub(super) fn open(dumb: bool) -> io::Result<Self> {
-        Ok(Self { found: Mutex::new(tcgetattr(io::stdin())?), dumb })
+        Ok(Self { original_modes: Mutex::new(tcgetattr(io::stdin())?), dumb })
     }
 
-    /// Sets the modes that the editor wants. In the background this would stop the program.
+    /// Sets the modes that the editor needs. Only a foreground job may call this: the kernel stops a
+    /// background job that does.
     pub(super) fn take_over(&self) -> io::Result<()> {
-        let modes = tcgetattr(io::stdin())?;
-        let ours = if self.dumb { by_lines(&modes) } else { by_keys(&modes) };
-        // They may be ours still after a stop that the shell has not tidied up behind.
+        let current = tcgetattr(io::stdin())?;
+        let wanted = if self.dumb { canonical_modes(&current) } else { raw_modes(&current) };
+        // After a stop the modes may still be the editor's own, if the shell has not reset them.
+        // They must not become the original ones.
         let end_of_line = SpecialCodeIndex::VEOL;
-        let changed = modes.input_modes != ours.input_modes
-            || modes.local_modes != ours.local_modes
-            || modes.special_codes[end_of_line] != ours.special_codes[end_of_line];
-        if changed {
-            *self.found() = modes;
+        let changes = current.input_modes != wanted.input_modes
+            || current.local_modes != wanted.local_modes
+            || current.special_codes[end_of_line] != wanted.special_codes[end_of_line];
+        if changes {
+            *self.original_modes() = current;
         }
-        Ok(tcsetattr(io::stdin(), OptionalActions::Now, &ours)?)
+        Ok(tcsetattr(io::stdin(), OptionalActions::Now, &wanted)?)
     }
 
+    /// Sets the original modes again.
     pub(super) fn restore(&self) {
-        // The shell has its own modes when it is in the foreground.
+        // While another job is in the foreground, the terminal has that job's modes.
         if in_foreground() {
-            // At once, as a terminal that takes nothing would be waited for otherwise. It fails when
-            // the terminal has hung up.
-            let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.found());
+            // `Now`, because waiting for the output to drain would block on a terminal that accepts
+            // none. This fails if the terminal has hung up, which needs no report.
+            let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.original_modes());
         }
     }
 
-    /// Ctrl-Z. The signal stops all threads, this one a little after it has returned from here.
+    /// Stops the program as Ctrl-Z does. This may return shortly before the signal stops all
+    /// threads.
     pub(super) fn suspend(&self) -> io::Result<()> {
         self.restore();
         Ok(kill_current_process_group(Signal::TSTP)?)
     }
 
-    fn found(&self) -> MutexGuard<'_, Termios> {
-        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    fn original_modes(&self) -> MutexGuard<'_, Termios> {
+        self.original_modes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Ctrl-C is to end a line as Enter does, so that it comes in its turn and not as a signal.
-fn by_lines(found: &Termios) -> Termios {
-    let mut modes = found.clone();
-    modes.special_codes[SpecialCodeIndex::VINTR] = NO_KEY;
+/// Modes in which the kernel edits the line. Ctrl-C ends the line as Enter does, so that it is read
+/// after the lines that were typed before it. As a signal it would overtake them.
+fn canonical_modes(current: &Termios) -> Termios {
+    let mut modes = current.clone();
+    modes.special_codes[SpecialCodeIndex::VINTR] = DISABLED;
     modes.special_codes[SpecialCodeIndex::VEOL] = CTRL_C;
     modes
 }
 
-/// Keys are to come one by one, unechoed, and to mean nothing to the kernel.
-fn by_keys(found: &Termios) -> Termios {
-    let mut modes = found.clone();
+/// Modes in which every key is read at once, is not echoed, and has no meaning for the kernel.
+fn raw_modes(current: &Termios) -> Termios {
+    let mut modes = current.clone();
     modes.input_modes -= InputModes::BRKINT
         | InputModes::ICRNL
         | InputModes::INPCK
@@ -105,7 +110,8 @@ fn by_keys(found: &Termios) -> Termios {
     modes
 }
 
-/// Whether keys and modes are this program's affair. They are at a terminal that controls no jobs.
+/// Whether this program is the foreground job of its terminal. On a terminal without job control it
+/// always is.
 pub(super) fn in_foreground() -> bool {
     tcgetpgrp(io::stdin()).map_or(true, |foreground| foreground == getpgrp())
 }
@@ -115,91 +121,93 @@ pub(super) fn window() -> Window {
         Ok(size) if size.ws_col > 1 && size.ws_row > 1 => {
             Window { columns: size.ws_col.into(), rows: size.ws_row.into() }
         }
-        _ => WINDOW,
+        _ => DEFAULT_WINDOW,
     }
 }
 
-/// What the thread that reads the keys waits for, besides an end of either side.
+/// What the editor's thread waits for, besides the end of the terminal or of the line socket.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Awaited {
-    /// Only one in the foreground may read them.
+pub(super) struct WaitFor {
+    /// Keys. A background job must not read them.
     pub(super) keys: bool,
-    /// For lines to be handed on.
-    pub(super) room: bool,
-    /// For the foreground, which nobody may tell of.
+    /// Room in the line socket.
+    pub(super) socket_room: bool,
+    /// Being moved to the foreground, for which there is no event.
     pub(super) foreground: bool,
 }
 
-/// What has happened.
+/// Why the editor's thread woke up.
 #[derive(Debug)]
-pub(super) enum Happened {
+pub(super) enum Wake {
+    /// There are keys to read.
     Keys,
-    Room,
-    /// The program may have come to the foreground, or have left it.
-    Moved,
-    /// The terminal has no more keys.
+    /// The line socket accepts bytes.
+    SocketRoom,
+    /// The program may have entered or left the foreground.
+    CheckForeground,
+    /// The terminal has hung up.
     HungUp,
-    /// Nobody wants lines any more.
-    Unwanted,
+    /// The reader of the lines has closed its end of the line socket.
+    ReaderGone,
 }
 
-/// Waits until something happens. Whoever has `lines` sends a byte when the program was continued.
-pub(super) fn wait(awaited: Awaited, lines: &UnixStream) -> io::Result<Happened> {
+/// Waits for an event. The other end of `line_socket` sends a byte after the program was continued.
+pub(super) fn wait(wait_for: WaitFor, line_socket: &UnixStream) -> io::Result<Wake> {
     let stdin = io::stdin();
-    let over = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
-    let when = |awaited, flag| if awaited { flag } else { PollFlags::empty() };
+    let closed = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+    let when = |wanted, flag| if wanted { flag } else { PollFlags::empty() };
     loop {
         let mut fds = [
-            PollFd::from_borrowed_fd(stdin.as_fd(), when(awaited.keys, PollFlags::IN)),
+            PollFd::from_borrowed_fd(stdin.as_fd(), when(wait_for.keys, PollFlags::IN)),
             PollFd::from_borrowed_fd(
-                lines.as_fd(),
-                PollFlags::IN | when(awaited.room, PollFlags::OUT),
+                line_socket.as_fd(),
+                PollFlags::IN | when(wait_for.socket_room, PollFlags::OUT),
             ),
         ];
-        match poll(&mut fds, awaited.foreground.then_some(&LOOK)) {
-            Ok(0) => return Ok(Happened::Moved),
+        match poll(&mut fds, wait_for.foreground.then_some(&FOREGROUND_CHECK)) {
+            Ok(0) => return Ok(Wake::CheckForeground),
             Ok(_) => {}
             Err(Errno::INTR) => continue,
             Err(error) => return Err(error.into()),
         }
-        let [keys, lines_are] = fds.map(|fd| fd.revents());
-        return Ok(if lines_are.intersects(over) {
-            Happened::Unwanted
-        } else if lines_are.contains(PollFlags::IN) {
-            // Nothing there: the other side has closed. However many, they mean the same.
-            match read(lines, &mut [0; 64]) {
-                Ok(1..) => Happened::Moved,
+        let [terminal, socket] = fds.map(|fd| fd.revents());
+        return Ok(if socket.intersects(closed) {
+            Wake::ReaderGone
+        } else if socket.contains(PollFlags::IN) {
+            // Several bytes mean the same as one.
+            match read(line_socket, &mut [0; 64]) {
+                Ok(1..) => Wake::CheckForeground,
                 Err(Errno::INTR | Errno::AGAIN) => continue,
-                Ok(0) | Err(_) => Happened::Unwanted,
+                Ok(0) | Err(_) => Wake::ReaderGone,
             }
-        } else if lines_are.contains(PollFlags::OUT) {
-            Happened::Room
-        } else if keys.contains(PollFlags::IN) {
-            Happened::Keys
+        } else if socket.contains(PollFlags::OUT) {
+            Wake::SocketRoom
+        } else if terminal.contains(PollFlags::IN) {
+            Wake::Keys
         } else {
-            Happened::HungUp
+            Wake::HungUp
         });
     }
 }
 
-/// Writes to the terminal, past Rust's own buffer.
-pub(super) fn put(text: &[u8]) -> io::Result<()> {
+/// Writes to the terminal directly: Rust's stdout would buffer.
+pub(super) fn write_to_terminal(text: &[u8]) -> io::Result<()> {
     blocking::write_all(io::stdout(), text)
 }
 
-/// Reads keys, or nothing if there turn out to be none. None: there will be no more.
+/// Reads keys, possibly none. Returns None at the end of the terminal's input.
 pub(super) fn read_keys(buffer: &mut [u8]) -> io::Result<Option<&[u8]>> {
     match read(io::stdin(), &mut *buffer) {
         Ok(0) => Ok(None),
-        Ok(length) => Ok(buffer.get(..length)),
+        Ok(length) => Ok(Some(buffer.split_at(length).0)),
         Err(Errno::INTR | Errno::AGAIN) => Ok(Some(&[])),
         Err(error) => Err(error.into()),
     }
 }
 
-/// Hands on as much as there is room for, and takes it out of `entered`.
-pub(super) fn hand_on(lines: &UnixStream, entered: &mut BytesMut) -> io::Result<()> {
-    match write(lines, entered) {
+/// Sends as many bytes of `entered` as the line socket accepts, and removes them.
+pub(super) fn send_entered(line_socket: &UnixStream, entered: &mut BytesMut) -> io::Result<()> {
+    match write(line_socket, entered) {
         Ok(written) => entered.advance(written),
         Err(Errno::INTR | Errno::AGAIN) => {}
         Err(error) => return Err(error.into()),

@@ -23,12 +23,14 @@ mod json;
 mod library;
 mod limit;
 mod paused;
+#[cfg(feature = "terminal")]
 mod pty;
 mod readme;
 mod refusal;
 mod stalled;
 mod stopping;
 mod support;
+#[cfg(feature = "terminal")]
 mod terminal;
 mod transcript;
 mod wire;

@@ -1,4 +1,4 @@
-//! A program on a pseudo-terminal, with a screen that shows what a user would see.
+//! A program on a pseudo-terminal, with a virtual screen that shows what a user would see.
 
 use std::{
     cell::Cell,
@@ -21,16 +21,18 @@ use rustix::{
     termios::tcgetattr,
 };
 
-/// How long anything may take on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+use crate::support::linehub_variables;
+
+/// The time limit of each wait, generous because the machine may be busy.
+pub(crate) const WAIT_LIMIT: Duration = Duration::from_secs(30);
 
 /// A window of the usual size.
 pub(crate) const WINDOW: (u16, u16) = (24, 80);
 
-/// A running program. Dropping it ends the program.
+/// A running program. Dropping it kills the program.
 pub(crate) struct OnPty {
     pty: Arc<Pty>,
-    /// Keeps the terminal there when the program has ended, so that its modes can be looked at.
+    /// Keeps the terminal open after the program has ended, so that the tests can read its modes.
     pts: Option<Pts>,
     seen: Arc<(Mutex<Seen>, Condvar)>,
     pid: Pid,
@@ -46,7 +48,7 @@ struct Seen {
 }
 
 impl OnPty {
-    /// Starts a program on a terminal of its own with that many rows and columns.
+    /// Starts a program on a new terminal with this many rows and columns.
     pub(crate) fn start(
         program: &str,
         args: &[&str],
@@ -57,6 +59,9 @@ impl OnPty {
         pty.resize(Size::new(rows, columns)).unwrap();
         let modes_before = modes(&pty);
         let mut command = Command::new(program).args(args).env("TERM", term);
+        for name in linehub_variables() {
+            command = command.env_remove(name);
+        }
         let mut child = command.spawn_borrowed(&pts).unwrap();
         let pid = Pid::from_child(&child);
 
@@ -91,7 +96,7 @@ impl OnPty {
         kill_process(self.pid, signal).unwrap();
     }
 
-    /// A terminal that takes nothing, until the guard is dropped.
+    /// Stops reading the terminal's output until the guard is dropped.
     pub(crate) fn freeze(&self) -> impl Drop {
         self.seen()
     }
@@ -106,14 +111,17 @@ impl OnPty {
         self.seen().bytes.clone()
     }
 
-    /// Waits until the screen is as it should be.
-    pub(crate) fn wait_for(&self, right: impl Fn(&str) -> bool) -> String {
-        self.wait_until(|seen| right(&rows(seen)))
+    /// Waits until the screen fulfills a condition, and returns it.
+    pub(crate) fn wait_for(&self, condition: impl Fn(&str) -> bool) -> String {
+        self.wait_until(|seen| condition(&rows(seen)))
     }
 
-    fn wait_until(&self, right: impl Fn(&Seen) -> bool) -> String {
-        let (guard, wait) =
-            self.seen.1.wait_timeout_while(self.seen(), PATIENCE, |seen| !right(seen)).unwrap();
+    fn wait_until(&self, condition: impl Fn(&Seen) -> bool) -> String {
+        let (guard, wait) = self
+            .seen
+            .1
+            .wait_timeout_while(self.seen(), WAIT_LIMIT, |seen| !condition(seen))
+            .unwrap();
         let (rows, cursor) = (rows(&guard), guard.screen.screen().cursor_position());
         drop(guard);
         assert!(!wait.timed_out(), "the cursor stays at {cursor:?} in:\n{rows}");
@@ -132,14 +140,14 @@ impl OnPty {
 
     /// Waits for the program's end and returns its status.
     pub(crate) fn exit_status(&self) -> Option<i32> {
-        let status = self.exit.recv_timeout(PATIENCE);
+        let status = self.exit.recv_timeout(WAIT_LIMIT);
         let status = status.unwrap_or_else(|_| panic!("the program still runs"));
         self.exited.set(true);
         status.unwrap().code()
     }
 
-    /// Whether the terminal's modes are as the program has found them.
-    pub(crate) fn is_as_it_was_found(&self) -> bool {
+    /// Whether the terminal has the modes that it had before the program started.
+    pub(crate) fn has_its_original_modes(&self) -> bool {
         modes(&self.pty) == self.modes_before && !self.seen().screen.screen().bracketed_paste()
     }
 
@@ -151,12 +159,12 @@ impl OnPty {
 impl Drop for OnPty {
     fn drop(&mut self) {
         if !self.exited.get() {
-            // A shell has jobs, which have the terminal, too.
-            for process in session(self.pid) {
+            // A shell has jobs, which hold the terminal open, too.
+            for process in processes_of_session(self.pid) {
                 let _ = kill_process(process, Signal::KILL);
             }
         }
-        // The reading thread ends when nobody has the terminal any more.
+        // The reading thread ends when no process holds the terminal open.
         self.pts = None;
         for thread in self.threads.drain(..) {
             let _ = thread.join();
@@ -164,11 +172,11 @@ impl Drop for OnPty {
     }
 }
 
-/// The processes of the session that this one leads.
-fn session(leader: Pid) -> Vec<Pid> {
+/// The processes of the session that `leader` leads.
+fn processes_of_session(leader: Pid) -> Vec<Pid> {
     let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| {
         let stat = fs::read_to_string(entry.unwrap().path().join("stat")).ok()?;
-        // Behind the name are state, parent, process group and session (proc(5)).
+        // After the name come state, parent, process group and session (proc(5)).
         let session = stat.rsplit_once(')')?.1.split_whitespace().nth(3)?.parse().ok()?;
         let process = stat.split_once(' ')?.0.parse().ok()?;
         (Pid::from_raw(session) == Some(leader)).then(|| Pid::from_raw(process)).flatten()
@@ -194,7 +202,7 @@ fn rows(seen: &Seen) -> String {
     rows.join("\n").trim_end().to_owned()
 }
 
-/// The master side answers for the terminal.
+/// The modes of the terminal, which its master side reports.
 fn modes(pty: impl AsFd) -> String {
     format!("{:?}", tcgetattr(pty).unwrap())
 }

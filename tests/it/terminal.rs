@@ -1,4 +1,4 @@
-//! At a terminal: what is typed, what arrives, and what the screen looks like.
+//! Both programs at a terminal: typed keys, arriving lines, and the screen that results.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 
@@ -24,7 +24,7 @@ const CTRL_W: &str = "\x17";
 const CTRL_Y: &str = "\x19";
 const PROMPT: &str = "> Enter message to send to all clients :";
 
-/// Where the hub at this port is.
+/// The address of the hub that listens on this port.
 fn address(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
@@ -58,13 +58,13 @@ impl HubServer {
         peer
     }
 
-    /// The prompt with this behind it is the last row.
+    /// Waits until the last row is the prompt followed by `typed`.
     fn prompts(&self, typed: &str) -> String {
         self.program.last_row(format!("{PROMPT} {typed}").trim_end())
     }
 }
 
-/// hub-client on a terminal, connected to a hub that the test plays.
+/// hub-client on a terminal, connected to a hub that the test simulates.
 struct HubClient {
     program: OnPty,
     port: u16,
@@ -88,14 +88,14 @@ impl HubClient {
         self.program.last_row(format!("> Enter string : {typed}").trim_end())
     }
 
-    /// The first row of the transcript.
+    /// The first row that the client prints.
     fn greeting(&self) -> String {
         format!("> Connected to server IP = 127.0.0.1 and PORT = {}", self.port)
     }
 
-    /// Takes leave of the client as a server does.
-    fn let_go(mut self) -> OnPty {
-        assert_eq!(self.hub.rest(), "", "the client has left");
+    /// Waits for the client to close its sending side, then closes the connection as a hub does.
+    fn close(mut self) -> OnPty {
+        assert_eq!(self.hub.rest(), "", "the client closes its sending side");
         self.program
     }
 }
@@ -115,7 +115,7 @@ fn keeps_a_half_typed_line_while_lines_arrive() {
 }
 
 #[test]
-fn takes_every_key_while_lines_arrive() {
+fn reads_every_key_while_lines_arrive() {
     let server = HubServer::start("xterm-256color", WINDOW);
     let mut peer = server.connect();
     let mut flooding = Peer::of(peer.stream().try_clone().unwrap());
@@ -146,14 +146,15 @@ fn relays_a_line_that_was_edited_in_its_middle() {
     server.prompts("hello wörld");
     server.program.press("\r");
     assert_eq!(peer.line(), "hello wörld");
-    // Cut the last word and put it in at the start; delete what is behind the cursor.
+    // Kill the last word, yank it at the start, kill the rest, yank that, and press Ctrl-D at the end
+    // of the line, where it does nothing.
     server.program.press(&["cat taco ", CTRL_W, CTRL_A, CTRL_Y, CTRL_K, CTRL_Y, CTRL_D].concat());
     server.program.press("\r");
     assert_eq!(peer.line(), "taco cat ");
 }
 
 #[test]
-fn calls_earlier_lines_back_with_the_arrow_keys() {
+fn recalls_earlier_lines_with_the_arrow_keys() {
     let server = HubServer::start("xterm-256color", WINDOW);
     let mut peer = server.connect();
     server.program.press("first\rsecond\rthi");
@@ -182,7 +183,7 @@ fn sends_each_line_of_a_paste_and_keeps_the_last() {
 }
 
 #[test]
-fn stops_in_order_on_ctrl_c_and_leaves_the_line_on_the_screen() {
+fn ctrl_c_stops_the_server_and_leaves_the_line_on_the_screen() {
     let server = HubServer::start("xterm-256color", WINDOW);
     let mut peer = server.connect();
     server.program.press(&["never sent", CTRL_C].concat());
@@ -197,12 +198,12 @@ fn stops_in_order_on_ctrl_c_and_leaves_the_line_on_the_screen() {
     );
     server.program.shows(&expected);
     server.program.cursor_comes_to(4, 0);
-    assert!(server.program.is_as_it_was_found());
+    assert!(server.program.has_its_original_modes());
     assert_eq!(peer.line(), "");
 }
 
 #[test]
-fn stops_in_order_on_ctrl_d_but_only_behind_the_prompt() {
+fn ctrl_d_stops_the_server_only_on_an_empty_line() {
     let server = HubServer::start("xterm-256color", WINDOW);
     let mut peer = server.connect();
     server.program.press(&["hellos", LEFT, CTRL_D, CTRL_D, "\r"].concat());
@@ -214,24 +215,24 @@ fn stops_in_order_on_ctrl_d_but_only_behind_the_prompt() {
         peer.address()
     );
     server.program.wait_for(|screen| screen.ends_with(&end));
-    assert!(server.program.is_as_it_was_found());
+    assert!(server.program.has_its_original_modes());
 }
 
 #[test]
-fn leaves_the_terminal_as_it_was_found_when_the_server_is_terminated() {
+fn restores_the_terminal_when_the_server_is_terminated() {
     let server = HubServer::start("xterm-256color", WINDOW);
     let peer = server.connect();
-    assert!(!server.program.is_as_it_was_found());
+    assert!(!server.program.has_its_original_modes());
     server.program.signal(Signal::TERM);
     assert_eq!(server.program.exit_status(), Some(0));
-    // The prompt that nobody had typed behind is gone.
+    // The empty prompt has been erased.
     let end = format!(
         "> New connection [{name}]\n> Closing connection for client [{name}]...",
         name = peer.address()
     );
     server.program.wait_for(|screen| screen.ends_with(&end));
     server.program.cursor_comes_to(3, 0);
-    assert!(server.program.is_as_it_was_found());
+    assert!(server.program.has_its_original_modes());
 }
 
 #[test]
@@ -244,42 +245,42 @@ fn leaves_a_half_typed_line_on_the_screen_when_the_server_is_terminated() {
     assert_eq!(server.program.exit_status(), Some(0));
     server.prompts("half typed^C");
     server.program.cursor_comes_to(2, 0);
-    assert!(server.program.is_as_it_was_found());
+    assert!(server.program.has_its_original_modes());
 }
 
 #[test]
-fn stops_at_a_terminal_that_takes_nothing() {
+fn stops_although_the_terminal_accepts_no_output() {
     let server = HubServer::start("xterm-256color", WINDOW);
     let mut peer = server.connect();
     server.program.press("half typed");
     server.prompts("half typed");
     let frozen = server.program.freeze();
-    // More than the kernel keeps for the terminal.
+    // More than the kernel buffers for the terminal.
     peer.send("a line\n".repeat(50_000));
     server.program.signal(Signal::TERM);
     assert_eq!(server.program.exit_status(), Some(0));
     drop(frozen);
-    assert!(server.program.is_as_it_was_found());
+    assert!(server.program.has_its_original_modes());
 }
 
 #[test]
-fn leaves_the_terminal_as_it_was_found_at_the_second_signal() {
+fn restores_the_terminal_at_the_second_signal() {
     let server = HubServer::start("xterm-256color", WINDOW);
     let mut peer = server.connect();
     let frozen = server.program.freeze();
     peer.send("a line\n".repeat(50_000));
     server.program.signal(Signal::TERM);
-    // The first signal has been taken when the port is closed.
+    // The server has handled the first signal once its port is closed.
     let refused = |_| TcpStream::connect(("127.0.0.1", server.port)).is_err();
     assert!((0..100_000).any(refused));
     server.program.signal(Signal::TERM);
     assert_eq!(server.program.exit_status(), Some(1));
     drop(frozen);
-    assert!(server.program.is_as_it_was_found());
+    assert!(server.program.has_its_original_modes());
 }
 
 #[test]
-fn reads_like_the_transcript_at_the_server() {
+fn the_servers_screen_reads_like_the_transcript() {
     let server = HubServer::start("xterm-256color", WINDOW);
     let (mut one, mut two) = (server.connect(), server.connect());
     one.send("Line 1 sending to server\n");
@@ -307,7 +308,7 @@ fn reads_like_the_transcript_at_the_server() {
 }
 
 #[test]
-fn reads_like_the_transcript_at_the_client() {
+fn the_clients_screen_reads_like_the_transcript() {
     let mut client = HubClient::start("xterm-256color", WINDOW);
     let greeting = client.greeting();
     client.program.press("Line 1 sending to server\r");
@@ -315,7 +316,7 @@ fn reads_like_the_transcript_at_the_client() {
     client.hub.send("I have 3 clients\n");
     client.program.wait_for(|screen| screen.contains("stneilc"));
     client.program.press("exit\r");
-    let program = client.let_go();
+    let program = client.close();
     assert_eq!(program.exit_status(), Some(0));
     let expected = format!(
         "{greeting}\n\
@@ -328,23 +329,23 @@ fn reads_like_the_transcript_at_the_client() {
     );
     program.shows(&expected);
     program.cursor_comes_to(7, 0);
-    assert!(program.is_as_it_was_found());
+    assert!(program.has_its_original_modes());
 }
 
 #[test]
-fn prints_a_response_to_a_client_that_is_leaving() {
+fn prints_a_response_that_arrives_after_exit() {
     let mut client = HubClient::start("xterm-256color", WINDOW);
     client.program.press("exit\r");
-    assert_eq!(client.hub.line(), "", "the client has left");
+    assert_eq!(client.hub.line(), "", "the client closes its sending side");
     client.hub.send("late\n");
-    let program = client.let_go();
+    let program = client.close();
     assert_eq!(program.exit_status(), Some(0));
     let end = "> Enter string : exit\n> Server response : etal\n> Closing client...";
     program.wait_for(|screen| screen.ends_with(end));
 }
 
 #[test]
-fn leaves_the_terminal_as_it_was_found_when_the_server_goes_away() {
+fn the_client_restores_the_terminal_when_the_server_disconnects() {
     let HubClient { program, hub, .. } = {
         let client = HubClient::start("xterm-256color", WINDOW);
         client.program.press("half typed");
@@ -357,15 +358,15 @@ fn leaves_the_terminal_as_it_was_found_when_the_server_goes_away() {
     program.wait_for(|screen| screen.contains(end));
     // A sentence on stderr follows.
     program.cursor_comes_to(6, 0);
-    assert!(program.is_as_it_was_found());
+    assert!(program.has_its_original_modes());
 }
 
 #[test]
-fn a_client_leaves_in_order_on_ctrl_c() {
+fn ctrl_c_ends_the_client_with_status_0() {
     let client = HubClient::start("xterm-256color", WINDOW);
     client.program.press(CTRL_C);
-    let program = client.let_go();
+    let program = client.close();
     assert_eq!(program.exit_status(), Some(0));
     program.wait_for(|screen| screen.ends_with("\n\n> Enter string :\n> Closing client..."));
-    assert!(program.is_as_it_was_found());
+    assert!(program.has_its_original_modes());
 }

@@ -4,10 +4,7 @@
 use std::process::ExitCode;
 
 use fastrand::Rng;
-use linehub::internals::{
-    lines::Lines,
-    reverse::{reverse, reverse_lines},
-};
+use linehub::internals::{lines::Lines, reverse::reverse_lines};
 use linehub_fuzz::{Finding, NASTY, run};
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -17,6 +14,14 @@ fn main() -> ExitCode {
 
 fn reverse_naively(line: &str) -> String {
     line.graphemes(true).rev().collect()
+}
+
+/// One line, reversed as the program does it.
+fn reverse(line: &str) -> String {
+    let reversed = reverse_lines(Lines::one(line));
+    let mut text = String::from_utf8_lossy(reversed.as_bytes()).into_owned();
+    text.pop();
+    text
 }
 
 fn check(input: &[u8], _: &mut Rng) -> Finding {

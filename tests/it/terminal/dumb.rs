@@ -1,14 +1,14 @@
-//! A terminal without control codes: the kernel edits the line.
+//! A terminal without control codes, where the kernel edits the line.
 
 use super::{CTRL_C, CTRL_D, HubClient, HubServer, PROMPT};
 use crate::pty::WINDOW;
 
 #[test]
-fn writes_no_control_codes_to_a_terminal_that_has_none() {
+fn writes_no_control_codes_to_a_dumb_terminal() {
     for term in ["dumb", ""] {
         let server = HubServer::start(term, WINDOW);
         let mut peer = server.connect();
-        // The kernel edits the line: this is its backspace.
+        // The kernel applies this backspace.
         server.program.press("helloo\x7f\n");
         assert_eq!(peer.line(), "hello");
         peer.send("taco cat\n");
@@ -18,32 +18,32 @@ fn writes_no_control_codes_to_a_terminal_that_has_none() {
         assert_eq!(server.program.exit_status(), Some(0));
         let end = format!("{PROMPT}\n> Closing connection for client [{}]...", peer.address());
         server.program.wait_for(|screen| screen.ends_with(&end));
-        assert!(server.program.is_as_it_was_found());
+        assert!(server.program.has_its_original_modes());
         assert!(!server.program.bytes().contains(&0x1b));
     }
 }
 
 #[test]
-fn stops_in_order_on_ctrl_c_at_a_terminal_without_control_codes() {
+fn ctrl_c_stops_both_programs_at_a_dumb_terminal() {
     let server = HubServer::start("dumb", WINDOW);
     let mut peer = server.connect();
     server.program.press(&["a line\nhalf typed", CTRL_C].concat());
     assert_eq!(server.program.exit_status(), Some(0));
     assert_eq!([peer.line(), peer.line()], ["a line", ""]);
-    assert!(server.program.is_as_it_was_found());
+    assert!(server.program.has_its_original_modes());
 
     let client = HubClient::start("dumb", WINDOW);
     client.program.press(&["half typed", CTRL_C].concat());
-    let program = client.let_go();
+    let program = client.close();
     assert_eq!(program.exit_status(), Some(0));
     program.wait_for(|screen| {
         screen.ends_with("\n\n> Enter string : half typed^C\n> Closing client...")
     });
-    assert!(program.is_as_it_was_found());
+    assert!(program.has_its_original_modes());
 }
 
 #[test]
-fn a_client_at_a_dumb_terminal_gets_its_prompt_again() {
+fn prints_the_clients_prompt_again_at_a_dumb_terminal() {
     let mut client = HubClient::start("dumb", WINDOW);
     client.hub.send("taco cat\n");
     client.program.wait_for(|screen| {
@@ -51,7 +51,7 @@ fn a_client_at_a_dumb_terminal_gets_its_prompt_again() {
     });
     client.program.press("a line\nexit\n");
     assert_eq!(client.hub.line(), "a line");
-    let program = client.let_go();
+    let program = client.close();
     assert_eq!(program.exit_status(), Some(0));
     program.wait_for(|screen| screen.ends_with("\n> Closing client..."));
     assert!(!program.bytes().contains(&0x1b));

@@ -1,4 +1,4 @@
-//! Job control: the programs in the background and in the foreground of a shell.
+//! Job control: both programs as background and foreground jobs of a shell.
 
 use std::net::TcpListener;
 
@@ -13,7 +13,7 @@ use crate::{
 const CTRL_Z: &str = "\x1a";
 const SHELL_PROMPT: &str = "shell:";
 
-/// A shell that controls jobs, on a terminal.
+/// A shell with job control, on a terminal.
 struct Shell(OnPty);
 
 impl Shell {
@@ -33,28 +33,27 @@ impl Shell {
         self.0.last_row(SHELL_PROMPT);
     }
 
-    /// Starts hub-server as a job. Returns its process and its port once it serves.
-    fn serve_in_the_background(&self) -> (Pid, u16) {
+    /// Starts hub-server as a background job. Returns its process ID and its port once it listens.
+    fn start_background_server(&self) -> (Pid, u16) {
         let server = env!("CARGO_BIN_EXE_hub-server");
         self.enter(&format!("{server} --bind 127.0.0.1 0 & echo \"process\" $!"));
         let screen = self.0.wait_for(|screen| {
-            number_behind("process ", screen).is_some()
-                && number_behind("PORT : ", screen).is_some()
+            number_after("process ", screen).is_some() && number_after("PORT : ", screen).is_some()
         });
-        let pid = number_behind("process ", &screen).unwrap().try_into().unwrap();
-        let port = number_behind("PORT : ", &screen).unwrap().try_into().unwrap();
+        let pid = number_after("process ", &screen).unwrap().try_into().unwrap();
+        let port = number_after("PORT : ", &screen).unwrap().try_into().unwrap();
         (Pid::from_raw(pid).unwrap(), port)
     }
 
-    fn serve_in_the_foreground(&self) -> (Pid, u16) {
-        let (pid, port) = self.serve_in_the_background();
+    fn start_foreground_server(&self) -> (Pid, u16) {
+        let (pid, port) = self.start_background_server();
         self.enter("fg");
         self.0.last_row(PROMPT);
         (pid, port)
     }
 
-    /// Waits until the job has ended, and the shell knows.
-    fn sees_the_end_of(&self, job: Pid) {
+    /// Waits until the job has ended and the shell has reaped it.
+    fn waits_for_the_end_of(&self, job: Pid) {
         for round in 0..10_000 {
             self.enter(&format!("wait; jobs; echo \"round\" {round}"));
             self.0.wait_for(|screen| screen.contains(&format!("round {round}")));
@@ -62,20 +61,20 @@ impl Shell {
                 return;
             }
         }
-        panic!("the job goes on");
+        panic!("the job still runs");
     }
 }
 
-/// The number at the end of a row.
-fn number_behind(words: &str, screen: &str) -> Option<u32> {
+/// The number at the end of the row that contains `words`.
+fn number_after(words: &str, screen: &str) -> Option<u32> {
     let (_, rest) = screen.split_once(words)?;
     rest.lines().next()?.parse().ok()
 }
 
 #[test]
-fn serves_in_the_background_without_a_prompt_until_it_is_brought_to_the_foreground() {
+fn shows_no_prompt_in_the_background_until_fg() {
     let shell = Shell::start();
-    let (_, port) = shell.serve_in_the_background();
+    let (_, port) = shell.start_background_server();
     let mut peer = Peer::connect(address(port)).greeted();
     peer.send("taco cat\n");
     let screen = shell.0.wait_for(|screen| screen.contains("Client message = tac ocat"));
@@ -89,20 +88,20 @@ fn serves_in_the_background_without_a_prompt_until_it_is_brought_to_the_foregrou
 }
 
 #[test]
-fn stops_in_order_in_the_background() {
+fn sigterm_stops_a_server_in_the_background() {
     let shell = Shell::start();
-    let (job, port) = shell.serve_in_the_background();
+    let (job, port) = shell.start_background_server();
     let mut peer = Peer::connect(address(port)).greeted();
     shell.enter("kill %1");
     shell.0.wait_for(|screen| screen.contains("> Closing connection for client"));
     assert_eq!(peer.line(), "");
-    shell.sees_the_end_of(job);
+    shell.waits_for_the_end_of(job);
 }
 
 #[test]
-fn serves_on_in_the_background_after_ctrl_z_and_keeps_a_half_typed_line() {
+fn keeps_serving_and_keeps_the_half_typed_line_after_ctrl_z_and_bg() {
     let shell = Shell::start();
-    let (_, port) = shell.serve_in_the_foreground();
+    let (_, port) = shell.start_foreground_server();
     let mut peer = Peer::connect(address(port)).greeted();
     shell.0.press(&["helo", LEFT].concat());
     shell.0.last_row(&format!("{PROMPT} helo"));
@@ -113,7 +112,7 @@ fn serves_on_in_the_background_after_ctrl_z_and_keeps_a_half_typed_line() {
     shell.0.wait_for(|screen| screen.contains("Client message = tac ocat"));
     shell.enter("fg");
     shell.0.last_row(&format!("{PROMPT} helo"));
-    // The cursor is where it was.
+    // The cursor is where it was before Ctrl-Z.
     shell.0.press("l\r");
     assert_eq!(peer.line(), "hello");
     shell.0.press(CTRL_C);
@@ -121,30 +120,30 @@ fn serves_on_in_the_background_after_ctrl_z_and_keeps_a_half_typed_line() {
 }
 
 #[test]
-fn stops_in_order_when_it_is_terminated_after_ctrl_z() {
+fn sigterm_stops_a_server_suspended_with_ctrl_z() {
     let shell = Shell::start();
-    let (job, port) = shell.serve_in_the_foreground();
+    let (job, port) = shell.start_foreground_server();
     let mut peer = Peer::connect(address(port)).greeted();
     shell.0.press(CTRL_Z);
     shell.prompts();
-    // Some shells send the second signal by themselves.
+    // Some shells send SIGCONT by themselves.
     shell.enter("kill %1; kill -CONT %1");
     shell.0.wait_for(|screen| screen.contains("> Closing connection for client"));
     assert_eq!(peer.line(), "");
-    shell.sees_the_end_of(job);
+    shell.waits_for_the_end_of(job);
 }
 
 #[test]
-fn takes_the_terminal_back_after_a_stop_from_outside() {
+fn reclaims_the_terminal_after_sigstop_and_sigtstp() {
     for signal in [Signal::STOP, Signal::TSTP] {
         let shell = Shell::start();
-        let (job, port) = shell.serve_in_the_foreground();
+        let (job, port) = shell.start_foreground_server();
         let mut peer = Peer::connect(address(port)).greeted();
         shell.0.press("half ty");
         shell.0.last_row(&format!("{PROMPT} half ty"));
         kill_process(job, signal).unwrap();
         shell.prompts();
-        // The modes that most shells set themselves.
+        // Most shells set these modes by themselves.
         shell.0.press("stty sane; echo all \"sane\"\n");
         shell.0.wait_for(|screen| screen.ends_with(&format!("all sane\n{SHELL_PROMPT}")));
         shell.enter("fg");
@@ -157,7 +156,7 @@ fn takes_the_terminal_back_after_a_stop_from_outside() {
 }
 
 #[test]
-fn a_client_goes_on_in_the_background() {
+fn a_client_keeps_running_in_the_background() {
     let shell = Shell::start();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = env!("CARGO_BIN_EXE_hub-client");

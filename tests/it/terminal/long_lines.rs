@@ -1,9 +1,9 @@
-//! Lines of more than one row, and of more than the window has.
+//! Lines that take several rows, and lines that are longer than the window.
 
 use super::{CTRL_A, HubClient, HubServer, LEFT, PROMPT};
 
 #[test]
-fn keeps_the_prompt_whole_while_a_thousand_lines_arrive() {
+fn keeps_the_prompt_intact_while_a_thousand_lines_arrive() {
     let server = HubServer::start("xterm-256color", (1100, 60));
     let mut peer = server.connect();
     let typed = "more than fits on one row of this window";
@@ -26,9 +26,9 @@ fn keeps_the_prompt_whole_while_a_thousand_lines_arrive() {
 }
 
 #[test]
-fn keeps_a_line_of_several_rows_whole_while_lines_arrive() {
+fn keeps_a_wrapped_line_intact_while_lines_arrive() {
     let mut client = HubClient::start("xterm-256color", (20, 30));
-    // Two rows of thirteen and thirty columns, to the last one, with a wide character in it.
+    // Two rows: thirteen columns after the prompt, then all thirty, with wide characters.
     client.program.press("thirteen wide漢字ends in the last column ..");
     client.program.wait_for(|screen| screen.ends_with(".."));
     for word in ["one", "two", "three"] {
@@ -51,7 +51,7 @@ fn keeps_a_line_of_several_rows_whole_while_lines_arrive() {
 }
 
 #[test]
-fn shows_what_is_around_the_cursor_of_a_line_that_is_longer_than_the_window() {
+fn scrolls_a_line_that_is_longer_than_the_window() {
     let mut client = HubClient::start("xterm-256color", (5, 20));
     let line = "0123456789".repeat(30);
     client.program.press(&line);
@@ -65,7 +65,7 @@ fn shows_what_is_around_the_cursor_of_a_line_that_is_longer_than_the_window() {
     client.program.press("\r");
     assert_eq!(client.hub.line(), format!("!{line}"));
     client.program.wait_for(|screen| screen.ends_with("789\n\n> Enter string :"));
-    // It was written once and in full.
+    // The whole line was written once it was entered.
     let bytes = String::from_utf8(client.program.bytes()).unwrap();
     assert!(bytes.contains(&format!("> Enter string : !{line}")));
 }
