@@ -230,8 +230,8 @@ impl Editor {
     /// Prints whole lines above the prompt. Blocks while the terminal accepts no output.
     pub(super) fn print(&self, mut text: &[u8]) -> io::Result<()> {
         while !text.is_empty() {
-            let window = text.get(..PRINT_CHUNK).unwrap_or(text);
-            let end = memchr::memrchr(b'\n', window).or_else(|| memchr::memchr(b'\n', text));
+            let start = text.get(..PRINT_CHUNK).unwrap_or(text);
+            let end = memchr::memrchr(b'\n', start).or_else(|| memchr::memchr(b'\n', text));
             let (chunk, rest) = text.split_at(end.map_or(text.len(), |end| end + 1));
             self.print_chunk(chunk)?;
             text = rest;
