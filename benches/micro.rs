@@ -13,7 +13,7 @@ use divan::{Bencher, black_box};
 use linehub::events::{Json, Page, Render, ServerTranscript};
 use linehub::internals::lines::{BATCH, Decoded, LineDecoder, Lines};
 use linehub::internals::reverse::reverse_lines;
-use linehub::{ServerEvent, Stamped};
+use linehub::{ServerEvent, SessionInfo, Stamped};
 use tokio_util::codec::Decoder;
 
 const LINE: usize = 64;
@@ -116,9 +116,10 @@ fn print_as_json(bencher: Bencher, text: &Text) {
 
 fn print(bencher: Bencher, text: &Text, mut renderer: impl Render<ServerEvent>) {
     let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 13442));
+    let session = SessionInfo { id: 1, name: None, peer };
     let lines = lines(text);
     let length = lines.len();
-    let event = Stamped::from(ServerEvent::Message { peer, lines });
+    let event = Stamped::from(ServerEvent::Message { session, lines });
     let mut page = Page::default();
     bencher.counter(BytesCount::new(length)).bench_local(|| {
         page.out.clear();

@@ -38,6 +38,10 @@ mod terminal;
 
 mod blocking;
 
+mod address;
+
+mod desk;
+
 #[doc(hidden)]
 pub mod program;
 
@@ -45,7 +49,10 @@ pub use self::{
     actors::{console::Outputs, messages::Observed},
     client::{Client, ClientError},
     config::Config,
-    events::{ClientCloseReason, ClientEvent, CloseReason, ServerEvent, Stamped},
+    events::{
+        ClientCloseReason, ClientEvent, CloseReason, DiscardReason, ServerEvent, SessionInfo,
+        Stamped,
+    },
     server::{Server, ServerError},
     wire::lines::Lines,
 };

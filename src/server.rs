@@ -16,29 +16,38 @@ use tokio::{
     io::AsyncRead,
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, timeout_at},
+    task::JoinSet,
+    time::{Instant, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     actors::{
         console::{Console, Outputs},
-        hub::Hub,
-        messages::{Bound, Drain, HubHandle, Observed, Report},
+        hub::{self, Hub},
+        messages::{Bound, Drain, HubHandle, Observed, PeerKind, Report},
         session::{Session, Setup},
         stdin_reader::{Finish, RelayHandle, StdinReader},
     },
+    address::{BindAddress, Zoned},
     config::{Config, ConfigError},
     events::{ServerEvent, wording::os_error_text},
-    net::listener,
+    net::{device, listener},
     wire::line_reader::Buffers,
 };
 
 /// Batches that all sessions together may have read and the Console not written: 4 MiB.
 const BATCHES: usize = 64;
 
+/// Connections that may be accepted and neither admitted nor closed. There are more of them than clients
+/// that may wait for a slot, so that these do not delay others.
+const MAX_PENDING: usize = 2048;
+
 /// Refused peers that may linger at once until they have read why.
-const LINGERING: usize = 64;
+const LINGERING: u32 = 1024;
+
+/// How long refused peers may delay the end of the server.
+const LAST_REFUSALS: Duration = Duration::from_millis(250);
 
 /// How long stopping may take beyond `timeouts.drain`, for the Console's last output.
 const LAST_OUTPUT: Duration = Duration::from_millis(500);
@@ -50,10 +59,18 @@ pub enum ServerError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The address is in use, or is not an address of this host.
-    #[error("cannot listen on {address}: {}", os_error_text(.source))]
+    #[error("cannot listen on {}: {}", Zoned(*.address), os_error_text(.source))]
     Bind {
         /// The address.
         address: SocketAddr,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The address has a zone that does not exist.
+    #[error("cannot listen on {address}: {}", os_error_text(.source))]
+    Zone {
+        /// The address.
+        address: BindAddress,
         /// The system's error.
         source: io::Error,
     },
@@ -97,7 +114,9 @@ impl Server {
     /// [`ServerError::Config`] and [`ServerError::Bind`].
     pub fn bind(config: Config) -> Result<Self, ServerError> {
         config.validate()?;
-        let address = SocketAddr::new(config.server.bind, config.server.port);
+        let (bind, port) = (&config.server.bind, config.server.port);
+        let no_zone = |source| ServerError::Zone { address: bind.clone(), source };
+        let address = bind.with_port(port).map_err(no_zone)?;
         let failed = |source| ServerError::Bind { address, source };
         let sessions = config.server.max_sessions;
         let listener = listener::bind(address, sessions, &config.timeouts).map_err(failed)?;
@@ -160,16 +179,23 @@ impl Server {
         let listener = TcpListener::from_std(listener).map_err(failed)?;
 
         let console = Console::start(outputs).map_err(ServerError::Start)?.recipient();
-        let (hub, console_gone) = Hub::new(config.server.max_sessions, console, observers);
+        let settings = hub::Settings {
+            max_clients: config.server.max_sessions,
+            slot: config.timeouts.slot.unwrap_or_default(),
+            names: config.names.clone(),
+        };
+        let (hub, console_gone) = Hub::new(settings, console, observers);
         let hub = hub.start();
         let workers = Workers::start(config.server.workers).map_err(ServerError::Start)?;
         let operator = operator.map(|operator| operator.start(&config, &hub));
 
+        let setup = Arc::new(setup(&config, &hub));
         // When this is dropped, the listener is closed.
         let serving = async {
             // Accept connections without waiting for the "bound" line to be printed.
-            tokio::join!(hub.send(Bound { address }), accept(listener, &config, &hub, &workers))
+            tokio::join!(hub.send(Bound { address }), accept(listener, &setup, &hub, &workers))
         };
+        let _devices = connect_devices(&config, address, &setup, &hub);
         tokio::select! {
             () = until => {}
             () = RunningOperator::stops_server(operator.as_ref()) => {}
@@ -185,6 +211,8 @@ impl Server {
         }
         let deadline = start + drain;
         let drained = timeout_at(deadline + LAST_OUTPUT, hub.send(Drain { deadline })).await;
+        // Refused peers get time to read why.
+        let _ = timeout(LAST_REFUSALS, setup.lingering.acquire_many(LINGERING)).await;
         match drained {
             Ok(Ok(Ok(()))) | Err(_) if output_alive => Ok(()),
             _ => Err(ServerError::ConsoleGone),
@@ -192,24 +220,61 @@ impl Server {
     }
 }
 
-/// Accepts connections without end, and starts a Session for each.
-async fn accept(listener: TcpListener, config: &Config, hub: &Addr<Hub>, workers: &Workers) {
-    let setup = Arc::new(Setup {
+/// What the sessions of clients share.
+fn setup(config: &Config, hub: &Addr<Hub>) -> Setup {
+    Setup {
         hub: HubHandle::new(hub.clone()),
+        kind: PeerKind::Client,
         max_line: config.limits.max_line,
         outbox: config.limits.outbox,
         stall: config.timeouts.stall,
         idle: config.timeouts.idle,
         drain: config.timeouts.drain,
         buffers: Buffers::new(BATCHES),
-        lingering: Arc::new(Semaphore::new(LINGERING)),
-    });
-    let serve = |stream, peer, pending| workers.serve(stream, peer, &setup, pending);
-    let report = |sentence| {
+        lingering: Arc::new(Semaphore::new(LINGERING as usize)),
+    }
+}
+
+/// Accepts connections without end, and starts a Session for each.
+async fn accept(listener: TcpListener, setup: &Arc<Setup>, hub: &Addr<Hub>, workers: &Workers) {
+    let serve = |stream, peer, pending| workers.serve(stream, peer, setup, pending);
+    listener::accept(listener, MAX_PENDING, serve, reporter(hub)).await;
+}
+
+/// Keeps the hub connected to its devices until the returned tasks are dropped.
+fn connect_devices(
+    config: &Config,
+    own: SocketAddr,
+    setup: &Arc<Setup>,
+    hub: &Addr<Hub>,
+) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    for device in config.connect.iter().cloned() {
+        let name = device.name.clone().map(Into::into);
+        let kind = PeerKind::Device { name };
+        let setup = Arc::new(Setup { kind, ..Setup::clone(setup) });
+        let serve = move |stream, peer| {
+            let ended = CancellationToken::new();
+            let session = Session::new(stream, peer, Arc::clone(&setup), None);
+            session.until(ended.clone()).start();
+            ended
+        };
+        let report = reporter(hub);
+        let keepalive = config.timeouts.clone();
+        tasks.spawn_local(async move {
+            device::keep_connected(&device, own, &keepalive, serve, report).await;
+        });
+    }
+    tasks
+}
+
+/// Reports problems to the operator.
+fn reporter(hub: &Addr<Hub>) -> impl Fn(String) + 'static {
+    let hub = hub.clone();
+    move |sentence| {
         #[expect(clippy::disallowed_methods, reason = "nothing depends on this report")]
         hub.do_send(Report(sentence));
-    };
-    listener::accept(listener, serve, report).await;
+    }
 }
 
 /// The event loops that share the sessions: this one, and those of other threads. Dropping it ends

@@ -9,10 +9,11 @@
 
 mod observers;
 mod print_queue;
+mod waiting;
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    net::SocketAddr,
+    time::Duration,
 };
 
 use actix::{
@@ -24,13 +25,16 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use self::{
     observers::Observer,
     print_queue::{Ack, PrintQueue},
+    waiting::WaitingClients,
 };
 use crate::{
     actors::messages::{
         Admission, Bound, Broadcast, Close, ConsoleGone, Deliver, Deregister, Drain, Input,
-        Observed, Print, Receipt, Received, Refused, Register, Report, SessionHandle, SessionId,
+        Observed, PeerKind, Print, Receipt, Received, Refused, Register, Report, SessionHandle,
+        SessionId,
     },
-    events::ServerEvent,
+    desk::names::Names,
+    events::{CloseReason, DiscardReason, ServerEvent, SessionInfo},
 };
 
 /// Events that may be pending for the Console before a peer that connects has to wait for it, too.
@@ -45,12 +49,27 @@ const MAX_PENDING: usize = 1024;
 /// than the relaying itself.
 const MAX_UNACKED: usize = 4;
 
+/// What the Hub is configured with.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// How many clients there may be at once. Devices do not count.
+    pub(crate) max_clients: usize,
+    /// How long a client waits for a slot before it is refused.
+    pub(crate) slot: Duration,
+    /// The names of clients, by address.
+    pub(crate) names: Names,
+}
+
 /// See the [module's documentation](self).
 pub(crate) struct Hub {
-    max_sessions: usize,
+    settings: Settings,
     /// In the order of arrival, which is the order in which they are served.
     sessions: BTreeMap<SessionId, Entry>,
-    next_id: u64,
+    /// The number of sessions that are clients.
+    clients: usize,
+    /// Clients that wait for a slot.
+    waiting: WaitingClients,
+    last_id: u64,
     console: Recipient<Print<ServerEvent>>,
     observers: Vec<Observer>,
     /// Events that have not been sent to the Console.
@@ -67,23 +86,25 @@ pub(crate) struct Hub {
 }
 
 struct Entry {
-    peer: SocketAddr,
+    info: SessionInfo,
+    is_client: bool,
     session: SessionHandle,
 }
 
 impl Hub {
-    /// A Hub with slots for `max_sessions` sessions. The token is cancelled when the Hub or its
-    /// Console is gone.
+    /// The token is cancelled when the Hub or its Console is gone.
     pub(crate) fn new(
-        max_sessions: usize,
+        settings: Settings,
         console: Recipient<Print<ServerEvent>>,
         observers: Vec<Recipient<Observed>>,
     ) -> (Self, CancellationToken) {
         let console_gone = CancellationToken::new();
         let hub = Self {
-            max_sessions,
+            settings,
             sessions: BTreeMap::new(),
-            next_id: 0,
+            clients: 0,
+            waiting: WaitingClients::default(),
+            last_id: 0,
             console,
             observers: observers.into_iter().map(Observer::new).collect(),
             pending: PrintQueue::default(),
@@ -96,21 +117,30 @@ impl Hub {
         (hub, console_gone)
     }
 
-    fn admit(&mut self, register: Register, ctx: &mut Context<Self>) -> Result<Admission, Refused> {
-        let Register { peer, session } = register;
-        if self.draining {
-            return Err(Refused::Stopping);
-        }
-        if self.sessions.len() >= self.max_sessions {
-            self.emit(ServerEvent::Rejected { peer }, ctx);
-            return Err(Refused::Full);
-        }
-        let id = SessionId(self.next_id);
-        self.next_id += 1;
-        self.sessions.insert(id, Entry { peer, session });
+    fn has_slot(&self) -> bool {
+        self.clients < self.settings.max_clients
+    }
+
+    /// Adds a session to the registry.
+    fn admit(&mut self, register: Register, ctx: &mut Context<Self>) -> Admission {
+        let Register { peer, kind, session } = register;
+        self.last_id += 1;
+        let name = match &kind {
+            PeerKind::Device { name: Some(name) } => Some(name.clone()),
+            _ => self.settings.names.find(peer.ip()).map(|name| name.clone().into()),
+        };
+        let info = SessionInfo { id: self.last_id, name, peer };
+        let (id, is_client) = (SessionId(self.last_id), kind == PeerKind::Client);
+        self.clients += usize::from(is_client);
+        self.sessions.insert(id, Entry { info: info.clone(), is_client, session });
         let sessions = self.sessions.len();
-        self.emit(ServerEvent::Connected { peer, sessions }, ctx);
-        Ok(Admission { id, sessions, max_sessions: self.max_sessions })
+        self.emit(ServerEvent::Connected { session: info, by_hub: !is_client, sessions }, ctx);
+        Admission { id, clients: self.clients, max_clients: self.settings.max_clients }
+    }
+
+    fn reject(&mut self, register: &Register, ctx: &mut Context<Self>) -> Refused {
+        self.emit(ServerEvent::Rejected { peer: register.peer }, ctx);
+        Refused::Full
     }
 
     fn emit(&mut self, event: ServerEvent, ctx: &mut Context<Self>) {
@@ -194,14 +224,23 @@ impl Handler<Register> for Hub {
     type Result = actix::Response<Result<Admission, Refused>>;
 
     fn handle(&mut self, register: Register, ctx: &mut Context<Self>) -> Self::Result {
-        let admission = self.admit(register, ctx);
+        if self.draining {
+            return actix::Response::reply(Err(Refused::Stopping));
+        }
+        let answer = if register.kind != PeerKind::Client || self.has_slot() {
+            Ok(self.admit(register, ctx))
+        } else if let Some(answer) = self.wait_for_slot(&register, ctx) {
+            return actix::Response::fut(async { answer.await.unwrap_or(Err(Refused::Stopping)) });
+        } else {
+            Err(self.reject(&register, ctx))
+        };
         if self.pending.len() <= MAX_PENDING {
-            return actix::Response::reply(admission);
+            return actix::Response::reply(answer);
         }
         let ack = self.pending.ack();
         actix::Response::fut(async move {
             let _ = ack.await;
-            admission
+            answer
         })
     }
 }
@@ -210,13 +249,16 @@ impl Handler<Received> for Hub {
     type Result = ResponseFuture<Result<(), ConsoleGone>>;
 
     fn handle(&mut self, received: Received, ctx: &mut Context<Self>) -> Self::Result {
-        let Some(&Entry { peer, .. }) = self.sessions.get(&received.id) else {
+        let Some(entry) = self.sessions.get(&received.id) else {
             // A Session sends nothing after it has deregistered.
             return Box::pin(async { Err(ConsoleGone) });
         };
+        let session = entry.info.clone();
         let event = match received.input {
-            Input::Lines(lines) => ServerEvent::Message { peer, lines },
-            Input::Overlong(bytes) => ServerEvent::Discarded { peer, bytes },
+            Input::Lines(lines) => ServerEvent::Message { session, lines },
+            Input::Overlong(bytes) => {
+                ServerEvent::Discarded { session, reason: DiscardReason::TooLong, bytes }
+            }
         };
         Box::pin(acknowledgement(self.emit_acked(event, ctx)))
     }
@@ -226,12 +268,24 @@ impl Handler<Deregister> for Hub {
     type Result = ();
 
     fn handle(&mut self, deregister: Deregister, ctx: &mut Context<Self>) {
-        let Deregister { id, reason } = deregister;
-        let Some(Entry { peer, .. }) = self.sessions.remove(&id) else {
+        let Deregister { id, reason, unfinished } = deregister;
+        let Some(Entry { info: session, is_client, .. }) = self.sessions.remove(&id) else {
             return;
         };
+        self.clients -= usize::from(is_client);
+        if let Some(bytes) = unfinished {
+            let session = session.clone();
+            let reason = match reason {
+                CloseReason::Left | CloseReason::Lost => DiscardReason::ConnectionLost,
+                CloseReason::Stalled | CloseReason::Idle | CloseReason::Shutdown => {
+                    DiscardReason::Unfinished
+                }
+            };
+            self.emit(ServerEvent::Discarded { session, reason, bytes }, ctx);
+        }
         let sessions = self.sessions.len();
-        self.emit(ServerEvent::Disconnected { peer, reason, sessions }, ctx);
+        self.emit(ServerEvent::Disconnected { session, reason, sessions }, ctx);
+        self.admit_waiting(ctx);
         self.stop_if_drained(ctx);
     }
 }
@@ -279,6 +333,7 @@ impl Handler<Drain> for Hub {
 
     fn handle(&mut self, drain: Drain, ctx: &mut Context<Self>) -> Self::Result {
         self.draining = true;
+        self.refuse_all_waiting(ctx);
         let output_alive = self.console_alive.is_some();
         let close = Close { deadline: drain.deadline, output_alive };
         for entry in self.sessions.values() {

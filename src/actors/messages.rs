@@ -17,11 +17,14 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SessionId(pub u64);
 
-/// Session → Hub: asks for a slot. The Session does nothing else before it has the answer.
+/// Session → Hub: asks for a slot. The Session does nothing else before it has the answer, which can
+/// take as long as a client waits for a slot.
 #[derive(Debug)]
 pub(crate) struct Register {
     /// The remote end.
     pub(crate) peer: SocketAddr,
+    /// Which kind of peer it is.
+    pub(crate) kind: PeerKind,
     /// How to reach the Session.
     pub(crate) session: SessionHandle,
 }
@@ -30,15 +33,27 @@ impl Message for Register {
     type Result = Result<Admission, Refused>;
 }
 
+/// Who opened the connection to a peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum PeerKind {
+    /// The peer did. It needs a slot.
+    Client,
+    /// The hub did. A device needs no slot.
+    Device {
+        /// The name that the configuration gives it.
+        name: Option<Arc<str>>,
+    },
+}
+
 /// The answer to [`Register`] if a slot is free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Admission {
     /// The session's name from now on.
     pub(crate) id: SessionId,
-    /// The number of sessions now, including this one.
-    pub(crate) sessions: usize,
-    /// The limit on sessions.
-    pub(crate) max_sessions: usize,
+    /// The number of clients now, including this one.
+    pub(crate) clients: usize,
+    /// The limit on clients.
+    pub(crate) max_clients: usize,
 }
 
 /// The answer to [`Register`] if no slot is free.
@@ -87,6 +102,8 @@ pub(crate) struct Deregister {
     pub(crate) id: SessionId,
     /// Why it ends.
     pub(crate) reason: CloseReason,
+    /// The length of the unfinished line that the session drops, if there is one.
+    pub(crate) unfinished: Option<usize>,
 }
 
 impl Message for Deregister {

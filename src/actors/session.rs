@@ -31,12 +31,14 @@ use tokio::{
     time::Instant,
 };
 
+use tokio_util::sync::{CancellationToken, DropGuard};
+
 use self::ending::Phase;
 use crate::{
     actors::{
         messages::{
-            Admission, Close, Deliver, Deregister, HubHandle, Input, Received, Refused, Register,
-            SessionHandle, SessionId,
+            Admission, Close, Deliver, Deregister, HubHandle, Input, PeerKind, Received, Refused,
+            Register, SessionHandle, SessionId,
         },
         poll_fn::poll_fn,
     },
@@ -70,11 +72,13 @@ impl Stream for TcpStream {
 
 impl Stream for DuplexStream {}
 
-/// What all sessions share.
-#[derive(Debug)]
+/// What all sessions of clients share. Each device has one of its own.
+#[derive(Clone, Debug)]
 pub(crate) struct Setup {
     /// The Hub.
     pub(crate) hub: HubHandle,
+    /// Which kind of peers these are. Devices are not greeted.
+    pub(crate) kind: PeerKind,
     /// The longest line, in bytes, its end not counted.
     pub(crate) max_line: usize,
     /// The limit on the outbox, in bytes.
@@ -117,6 +121,8 @@ pub(crate) struct Session<S> {
     pending: Option<OwnedSemaphorePermit>,
     /// Held while a refused peer lingers.
     lingering: Option<OwnedSemaphorePermit>,
+    /// Cancels a token when the session has ended, if somebody wants to know.
+    _ended: Option<DropGuard>,
 }
 
 /// A batch that the Hub has, and that may not have been written yet.
@@ -165,16 +171,24 @@ impl<S: Stream> Session<S> {
             write_failed: false,
             pending,
             lingering: None,
+            _ended: None,
             setup,
         }
     }
 
+    /// Has the token cancelled when the connection is closed.
+    pub(crate) fn until(self, ended: CancellationToken) -> Self {
+        Self { _ended: Some(ended.drop_guard()), ..self }
+    }
+
     fn admitted(&mut self, admission: Admission, ctx: &mut Context<Self>) {
-        let Admission { id, sessions, max_sessions } = admission;
+        let Admission { id, clients, max_clients } = admission;
         self.slot = Some(id);
         self.phase = Phase::Open;
         self.pending = None;
-        self.send(greeting::ready(sessions, max_sessions).into(), ctx);
+        if self.setup.kind == PeerKind::Client {
+            self.send(greeting::ready(clients, max_clients).into(), ctx);
+        }
         if let Some(idle) = self.setup.idle {
             self.last_received = Some(Instant::now());
             self.watch_silence(idle, ctx);
@@ -325,7 +339,11 @@ impl<S: Stream> Actor for Session<S> {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         let session = SessionHandle::new(ctx.address());
-        let register = self.setup.hub.register.send(Register { peer: self.peer, session });
+        let register = self.setup.hub.register.send(Register {
+            peer: self.peer,
+            kind: self.setup.kind.clone(),
+            session,
+        });
         ctx.wait(register.into_actor(self).map(|answer, session, ctx| match answer {
             Ok(Ok(admission)) => session.admitted(admission, ctx),
             Ok(Err(Refused::Full)) => session.refuse(ctx),
@@ -336,7 +354,7 @@ impl<S: Stream> Actor for Session<S> {
     fn stopping(&mut self, _: &mut Context<Self>) -> Running {
         // Only after a panic does the session still have its slot.
         if let Some(id) = self.slot.take() {
-            let deregister = Deregister { id, reason: CloseReason::Lost };
+            let deregister = Deregister { id, reason: CloseReason::Lost, unfinished: None };
             #[expect(clippy::disallowed_methods, reason = "a stopping actor cannot wait")]
             self.setup.hub.deregister.do_send(deregister);
         }

@@ -11,7 +11,7 @@ use super::{Config, ConfigError, Location};
 use crate::events::wording::one_line;
 
 /// The sections of [`Config`]. serde would accept an array for each of them, too.
-pub(super) const SECTIONS: [&str; 4] = ["server", "limits", "timeouts", "console"];
+pub(super) const SECTIONS: [&str; 5] = ["server", "limits", "timeouts", "console", "names"];
 
 /// Text to be read as a [`Config`].
 pub(super) struct Source {
@@ -44,9 +44,17 @@ impl Source {
             .map_err(|error| self.error(error.span(), String::new(), error.message()))?;
         for (key, value) in table.get_ref() {
             let (name, found) = (key.get_ref(), value.get_ref());
-            if SECTIONS.contains(&name.as_ref()) && !found.is_table() {
+            let wrong = if SECTIONS.contains(&name.as_ref()) {
+                (!found.is_table()).then_some((value.span(), found))
+            } else {
+                // Each device is a table, too.
+                let mut devices = found.as_array().into_iter().flatten();
+                let device = devices.find(|device| !device.get_ref().is_table());
+                device.map(|device| (device.span(), device.get_ref()))
+            };
+            if let Some((span, found)) = wrong {
                 let problem = format!("invalid type: {}, expected a table", found.type_str());
-                return Err(self.error(Some(value.span()), name.to_string(), &problem));
+                return Err(self.error(Some(span), name.to_string(), &problem));
             }
         }
         serde_path_to_error::deserialize(toml::Deserializer::from(table)).map_err(|error| {

@@ -11,7 +11,7 @@ mod values;
 use std::{
     fmt::{self, Display, Formatter},
     io,
-    net::{IpAddr, Ipv4Addr},
+    net::Ipv4Addr,
     ops::RangeInclusive,
     path::Path,
     time::Duration,
@@ -22,6 +22,10 @@ use thiserror::Error;
 
 pub(crate) use self::values::{choice::parse as choice, sessions::expected as expected_sessions};
 use self::{file::Source, values::Choice};
+pub use crate::{
+    address::{BindAddress, HostPort},
+    desk::names::{Name, Names},
+};
 use crate::{events::wording::os_error_text, wire::outbox::BATCH_OVERHEAD};
 
 /// How many sessions [`Listen::max_sessions`] may allow.
@@ -39,6 +43,12 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// `[console]`
     pub console: ConsoleConfig,
+    /// `[names]`: names for clients, by address. Default: none.
+    #[serde(with = "values::names")]
+    pub names: Names,
+    /// `[[connect]]`: devices that the hub connects to. Default: none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub connect: Vec<Connect>,
 }
 
 /// Where to listen, and for how many clients.
@@ -48,9 +58,10 @@ pub struct Listen {
     /// TCP port; 0 picks a free one. Default: 4444.
     #[serde(deserialize_with = "values::port")]
     pub port: u16,
-    /// IP address of this host; `::` serves both IPv4 and IPv6. Default: `0.0.0.0`.
-    #[serde(deserialize_with = "values::address")]
-    pub bind: IpAddr,
+    /// IP address of this host, with its zone if it is link-local; `::` serves both IPv4 and IPv6.
+    /// Default: `0.0.0.0`.
+    #[serde(with = "values::address")]
+    pub bind: BindAddress,
     /// Clients at once, within [`SESSIONS`]; further ones are refused. Default: 4.
     #[serde(with = "values::sessions")]
     pub max_sessions: usize,
@@ -75,10 +86,33 @@ pub struct Limits {
     pub outbox: usize,
 }
 
+/// A device that the hub connects to, and connects to again after each end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Connect {
+    /// The device's address, `HOST:PORT`.
+    #[serde(with = "values::host_port")]
+    pub address: HostPort,
+    /// The session's name. Default: the one that `[names]` gives its address, if any.
+    #[serde(default, with = "values::name", skip_serializing_if = "Option::is_none")]
+    pub name: Option<Name>,
+    /// The first pause before it connects again. It doubles after each attempt, up to `retry_max`.
+    /// Default: 1 s.
+    #[serde(default = "Connect::default_retry", with = "values::duration")]
+    pub retry: Duration,
+    /// The longest pause. Default: 30 s.
+    #[serde(default = "Connect::default_retry_max", with = "values::duration")]
+    pub retry_max: Duration,
+}
+
 /// How long things may take.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Timeouts {
+    /// How long a new client waits for a free slot before it is refused. Default: 250 ms. `None`: it is
+    /// refused at once.
+    #[serde(with = "values::wait_or_off")]
+    pub slot: Option<Duration>,
     /// How long a client's full outbox may delay the operator before its session is closed.
     /// Default: 10 s.
     #[serde(with = "values::duration")]
@@ -130,10 +164,37 @@ impl Default for Limits {
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
+            slot: Some(Duration::from_millis(250)),
             stall: Duration::from_secs(10),
             idle: None,
             keepalive: Some(Duration::from_secs(60)),
             drain: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Connect {
+    /// A device with the default pauses.
+    pub fn new(address: HostPort) -> Self {
+        let (retry, retry_max) = (Self::default_retry(), Self::default_retry_max());
+        Self { address, name: None, retry, retry_max }
+    }
+
+    fn default_retry() -> Duration {
+        Duration::from_secs(1)
+    }
+
+    fn default_retry_max() -> Duration {
+        Duration::from_secs(30)
+    }
+}
+
+/// The device as reports name it.
+impl Display for Connect {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            None => self.address.fmt(f),
+            Some(name) => write!(f, "{name} at {}", self.address),
         }
     }
 }
@@ -155,7 +216,7 @@ pub struct Overrides {
     /// For `server.port`.
     pub port: Option<u16>,
     /// For `server.bind`.
-    pub bind: Option<IpAddr>,
+    pub bind: Option<BindAddress>,
     /// For `server.max_sessions`.
     pub max_sessions: Option<usize>,
     /// For `console.format`.
@@ -264,7 +325,7 @@ impl Config {
     }
 
     fn apply(&mut self, overrides: &Overrides) {
-        let Overrides { port, bind, max_sessions, format } = *overrides;
+        let Overrides { port, bind, max_sessions, format } = overrides.clone();
         set(&mut self.server.port, port);
         set(&mut self.server.bind, bind);
         set(&mut self.server.max_sessions, max_sessions);
@@ -287,6 +348,14 @@ impl Config {
     }
 
     fn conflict(&self) -> Option<Conflict> {
+        if let Some(device) = self.connect.iter().find(|device| device.retry > device.retry_max) {
+            let (retry, most) = (device.retry, device.retry_max);
+            let problem = format!(
+                "connect: retry ({retry:?}) is longer than retry_max ({most:?}) for {device}: \
+                 expected retry_max to be at least as long"
+            );
+            return Some(Conflict { keys: ["connect", "connect"], problem });
+        }
         let Limits { max_line, outbox } = self.limits;
         let least = max_line + 1 + BATCH_OVERHEAD;
         (outbox < least).then(|| Conflict {

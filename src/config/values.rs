@@ -4,17 +4,17 @@
 
 use std::{
     fmt::{self, Display, Formatter},
-    net::IpAddr,
     ops::RangeInclusive,
     time::Duration,
 };
 
 use serde::{
-    Deserializer, Serializer,
+    Deserialize, Deserializer, Serializer,
     de::{self, Unexpected, Visitor},
 };
 
-use super::SESSIONS;
+use super::{BindAddress, HostPort, Name, Names, SESSIONS};
+use crate::desk::names::{NotAName, parse_network};
 
 const WORKERS: RangeInclusive<usize> = 1..=64;
 
@@ -31,8 +31,79 @@ pub(crate) fn port<'de, D: Deserializer<'de>>(from: D) -> Result<u16, D::Error> 
     scalar(from, "a TCP port from 0 to 65535", |value| u16::try_from(value.number()?).ok())
 }
 
-pub(crate) fn address<'de, D: Deserializer<'de>>(from: D) -> Result<IpAddr, D::Error> {
-    scalar(from, "an IP address such as \"0.0.0.0\" or \"::\"", |value| value.text()?.parse().ok())
+/// A value that is read from its text and written as its text.
+macro_rules! text {
+    ($module:ident, $type:ty, $expected:expr) => {
+        pub(crate) mod $module {
+            use super::*;
+
+            pub(crate) fn serialize<S: Serializer>(
+                value: &$type,
+                to: S,
+            ) -> Result<S::Ok, S::Error> {
+                to.collect_str(value)
+            }
+
+            pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+                from: D,
+            ) -> Result<$type, D::Error> {
+                scalar(from, $expected, |value| value.text()?.parse().ok())
+            }
+        }
+    };
+}
+
+text!(address, BindAddress, "an IP address such as \"0.0.0.0\", \"::\" or \"fe80::1%eth0\"");
+text!(host_port, HostPort, "HOST:PORT such as \"10.0.0.7:5025\" or \"[::1]:5025\"");
+
+/// A name, or none.
+pub(crate) mod name {
+    use super::*;
+
+    pub(crate) fn serialize<S: Serializer>(name: &Option<Name>, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(name.as_ref().map_or("", Name::as_str))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Name>, D::Error> {
+        scalar(from, NotAName, |value| value.text()?.parse().ok()).map(Some)
+    }
+}
+
+/// A table of networks and their names.
+pub(crate) mod names {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// One value of the table.
+    struct Entry(Name);
+
+    impl<'de> Deserialize<'de> for Entry {
+        fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+            scalar(from, NotAName, |value| value.text()?.parse().ok().map(Self))
+        }
+    }
+
+    pub(crate) fn serialize<S: Serializer>(names: &Names, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_map(names.iter().map(|(network, name)| (network.to_string(), name.as_str())))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Names, D::Error> {
+        let mut names = Names::default();
+        for (key, Entry(name)) in BTreeMap::<String, Entry>::deserialize(from)? {
+            let network = parse_network(&key).ok_or_else(|| {
+                let expected = "an address or a network such as \"10.0.0.7\" or \"10.0.0.0/8\"";
+                de::Error::custom(format_args!("invalid key: \"{key}\", expected {expected}"))
+            })?;
+            if names.insert(network, name).is_some() {
+                let problem = format_args!("duplicate key: \"{key}\", expected each network once");
+                return Err(de::Error::custom(problem));
+            }
+        }
+        Ok(names)
+    }
 }
 
 pub(crate) mod sessions {
@@ -123,6 +194,23 @@ pub(crate) mod duration_or_off {
     ) -> Result<Option<Duration>, D::Error> {
         scalar(from, "\"off\" or a duration up to a year such as \"10s\" or \"2m\"", |value| {
             value.or_off(|value| value.duration(&DURATIONS))
+        })
+    }
+}
+
+/// A time that may also be no time at all: `"off"` or `"0s"`.
+pub(crate) mod wait_or_off {
+    use super::*;
+
+    pub(crate) use super::duration_or_off::serialize;
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        scalar(from, "\"off\" or a duration up to a year such as \"250ms\" or \"2s\"", |value| {
+            let range = Duration::ZERO..=*DURATIONS.end();
+            let time = value.or_off(|value| value.duration(&range))?;
+            Some(time.filter(|time| !time.is_zero()))
         })
     }
 }

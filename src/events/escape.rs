@@ -31,6 +31,11 @@ pub(crate) fn push_escaped(line: &[u8], plain: bool, out: &mut Vec<u8>) {
     }
 }
 
+/// Whether [`escape`] leaves the character as it is.
+pub(crate) fn is_printed_as_is(character: char) -> bool {
+    !is_unsafe(character)
+}
+
 fn is_unsafe(character: char) -> bool {
     match character {
         '\t' => false,

@@ -1,16 +1,19 @@
 //! The JSON form: one object per line on stdout. docs/events.md describes every event and field.
 
-use std::{io, net::SocketAddr};
+use std::io;
 
 use serde::Serialize;
 
 use super::{
-    ClientEvent, ServerEvent, Stamped,
+    ClientEvent, ServerEvent, SessionInfo, Stamped,
     render::{Page, Render, push_report},
 };
-use crate::wire::{greeting::TOO_MANY_CLIENTS, lines::Lines};
+use crate::{
+    address::Zoned,
+    wire::{greeting::TOO_MANY_CLIENTS, lines::Lines},
+};
 
-/// Writes events as JSON to stdout, and what has no event of its own as a sentence to stderr.
+/// Writes events as JSON to stdout, and problems as sentences to stderr, too.
 #[derive(Debug)]
 pub struct Json {
     /// The name that a line on stderr begins with.
@@ -47,11 +50,15 @@ struct Record<'a> {
     time: &'a str,
     event: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    address: Option<SocketAddr>,
+    address: Option<Zoned>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    server: Option<SocketAddr>,
+    server: Option<Zoned>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    peer: Option<SocketAddr>,
+    id: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer: Option<Zoned>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,6 +67,16 @@ struct Record<'a> {
     text: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sessions: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<&'static str>,
+}
+
+impl<'a> Record<'a> {
+    /// The same record, about this session.
+    fn about(self, session: &'a SessionInfo) -> Self {
+        let SessionInfo { id, name, peer } = session;
+        Self { id: Some(*id), name: name.as_deref(), peer: Some(Zoned(*peer)), ..self }
+    }
 }
 
 /// UTC in the format of RFC 3339 with microseconds.
@@ -75,33 +92,30 @@ fn server_record<'a>(
     let record = |event| Record { time, event, ..Record::default() };
     Some(match event {
         ServerEvent::Bound { address } => {
-            (Record { address: Some(*address), ..record("bound") }, None)
+            (Record { address: Some(Zoned(*address)), ..record("bound") }, None)
         }
-        ServerEvent::Connected { peer, sessions } => {
-            let (peer, sessions) = (Some(*peer), Some(*sessions));
-            (Record { peer, sessions, ..record("connected") }, None)
+        ServerEvent::Connected { session, by_hub, sessions } => {
+            let (by, sessions) = (by_hub.then_some("hub"), Some(*sessions));
+            (Record { by, sessions, ..record("connected").about(session) }, None)
         }
         ServerEvent::Rejected { peer } => {
-            let (peer, reason) = (Some(*peer), Some(TOO_MANY_CLIENTS));
+            let (peer, reason) = (Some(Zoned(*peer)), Some(TOO_MANY_CLIENTS));
             (Record { peer, reason, ..record("rejected") }, None)
         }
-        ServerEvent::Message { peer, lines } => {
-            (Record { peer: Some(*peer), ..record("message") }, Some(lines))
-        }
-        ServerEvent::Discarded { peer, bytes } => {
-            let (peer, reason, bytes) = (Some(*peer), Some("line too long"), Some(*bytes));
-            (Record { peer, reason, bytes, ..record("discarded") }, None)
+        ServerEvent::Message { session, lines } => (record("message").about(session), Some(lines)),
+        ServerEvent::Discarded { session, reason, bytes } => {
+            let (reason, bytes) = (Some(reason.as_str()), Some(*bytes));
+            (Record { reason, bytes, ..record("discarded").about(session) }, None)
         }
         ServerEvent::Broadcast { lines, sessions } => {
             (Record { sessions: Some(*sessions), ..record("broadcast") }, Some(lines))
         }
-        ServerEvent::Disconnected { peer, reason, sessions } => {
-            let (peer, reason) = (Some(*peer), Some(reason.as_str()));
-            let sessions = Some(*sessions);
-            (Record { peer, reason, sessions, ..record("disconnected") }, None)
+        ServerEvent::Disconnected { session, reason, sessions } => {
+            let (reason, sessions) = (Some(reason.as_str()), Some(*sessions));
+            (Record { reason, sessions, ..record("disconnected").about(session) }, None)
         }
+        ServerEvent::Problem(text) => (Record { text: Some(text), ..record("problem") }, None),
         ServerEvent::Stopped => (record("stopped"), None),
-        ServerEvent::Problem(_) => return None,
     })
 }
 
@@ -113,7 +127,7 @@ fn client_record<'a>(
     let record = |event| Record { time, event, ..Record::default() };
     Some(match event {
         ClientEvent::Connected { server, .. } => {
-            (Record { server: Some(*server), ..record("connected") }, None)
+            (Record { server: Some(Zoned(*server)), ..record("connected") }, None)
         }
         ClientEvent::Response { lines } => (record("response"), Some(lines)),
         ClientEvent::Rejected => {
@@ -122,9 +136,8 @@ fn client_record<'a>(
         ClientEvent::Closed { reason } => {
             (Record { reason: Some(reason.as_str()), ..record("closed") }, None)
         }
-        ClientEvent::Entered { .. } | ClientEvent::InputEnded | ClientEvent::Problem(_) => {
-            return None;
-        }
+        ClientEvent::Problem(text) => (Record { text: Some(text), ..record("problem") }, None),
+        ClientEvent::Entered { .. } | ClientEvent::InputEnded => return None,
     })
 }
 
@@ -147,10 +160,13 @@ fn push_records(record: &Record<'_>, lines: Option<&Lines>, out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, UNIX_EPOCH};
+    use std::{
+        net::SocketAddr,
+        time::{Duration, UNIX_EPOCH},
+    };
 
     use super::*;
-    use crate::events::{ClientCloseReason, CloseReason};
+    use crate::events::{ClientCloseReason, CloseReason, DiscardReason};
 
     fn json<E>(event: E) -> String
     where
@@ -167,37 +183,58 @@ mod tests {
         "127.0.0.1:13442".parse().unwrap()
     }
 
+    fn session(name: Option<&str>) -> SessionInfo {
+        SessionInfo { id: 1, name: name.map(Into::into), peer: peer() }
+    }
+
     #[test]
     fn every_server_event_has_its_documented_form() {
         let lines = Lines::one("tac \"ocat\"\u{1b}");
+        let (session, named) = (session(None), session(Some("scope")));
         for (event, expected) in [
             (
                 ServerEvent::Bound { address: peer() },
                 r#"{"event":"bound","address":"127.0.0.1:13442"}"#,
             ),
             (
-                ServerEvent::Connected { peer: peer(), sessions: 1 },
-                r#"{"event":"connected","peer":"127.0.0.1:13442","sessions":1}"#,
+                ServerEvent::Connected { session: session.clone(), by_hub: false, sessions: 1 },
+                r#"{"event":"connected","id":1,"peer":"127.0.0.1:13442","sessions":1}"#,
+            ),
+            (
+                ServerEvent::Connected { session: named.clone(), by_hub: true, sessions: 1 },
+                r#"{"event":"connected","id":1,"name":"scope","peer":"127.0.0.1:13442","sessions":1,"by":"hub"}"#,
             ),
             (
                 ServerEvent::Rejected { peer: peer() },
                 r#"{"event":"rejected","peer":"127.0.0.1:13442","reason":"too many clients"}"#,
             ),
             (
-                ServerEvent::Message { peer: peer(), lines: lines.clone() },
-                r#"{"event":"message","peer":"127.0.0.1:13442","text":"tac \"ocat\"\u001b"}"#,
+                ServerEvent::Message { session: session.clone(), lines: lines.clone() },
+                r#"{"event":"message","id":1,"peer":"127.0.0.1:13442","text":"tac \"ocat\"\u001b"}"#,
             ),
             (
-                ServerEvent::Discarded { peer: peer(), bytes: 70000 },
-                r#"{"event":"discarded","peer":"127.0.0.1:13442","reason":"line too long","bytes":70000}"#,
+                ServerEvent::Message { session: named, lines: Lines::one("5") },
+                r#"{"event":"message","id":1,"name":"scope","peer":"127.0.0.1:13442","text":"5"}"#,
+            ),
+            (
+                ServerEvent::Discarded {
+                    session: session.clone(),
+                    reason: DiscardReason::TooLong,
+                    bytes: 70000,
+                },
+                r#"{"event":"discarded","id":1,"peer":"127.0.0.1:13442","reason":"line too long","bytes":70000}"#,
             ),
             (
                 ServerEvent::Broadcast { lines: Lines::one("I have 3 clients"), sessions: 3 },
                 r#"{"event":"broadcast","text":"I have 3 clients","sessions":3}"#,
             ),
             (
-                ServerEvent::Disconnected { peer: peer(), reason: CloseReason::Left, sessions: 2 },
-                r#"{"event":"disconnected","peer":"127.0.0.1:13442","reason":"left","sessions":2}"#,
+                ServerEvent::Disconnected { session, reason: CloseReason::Left, sessions: 2 },
+                r#"{"event":"disconnected","id":1,"peer":"127.0.0.1:13442","reason":"left","sessions":2}"#,
+            ),
+            (
+                ServerEvent::Problem("out of descriptors".to_owned()),
+                r#"{"event":"problem","text":"out of descriptors"}"#,
             ),
             (ServerEvent::Stopped, r#"{"event":"stopped"}"#),
         ] {
@@ -230,18 +267,17 @@ mod tests {
     }
 
     #[test]
-    fn a_problem_goes_to_stderr_only() {
+    fn a_problem_is_also_a_sentence_on_stderr() {
         let mut page = Page::default();
         let problem = ServerEvent::Problem("out of descriptors".to_owned());
         Json { program: "hub-server" }.render(&problem.into(), &mut page);
-        assert_eq!(page.out, b"");
         assert_eq!(page.err, b"hub-server: out of descriptors\n");
     }
 
     #[test]
     fn json_has_its_own_escapes() {
         let lines = Lines::one("\u{1b}[2J\u{202e}");
-        let out = json(ServerEvent::Message { peer: peer(), lines });
+        let out = json(ServerEvent::Message { session: session(None), lines });
         assert!(out.ends_with("\"text\":\"\\u001b[2J\u{202e}\"}\n"), "{out}");
     }
 }

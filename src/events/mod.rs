@@ -9,7 +9,12 @@ mod render;
 mod transcript;
 pub(crate) mod wording;
 
-use std::{net::SocketAddr, time::SystemTime};
+use std::{
+    fmt::{self, Display, Formatter},
+    net::SocketAddr,
+    sync::Arc,
+    time::SystemTime,
+};
 
 pub use self::{
     json::Json,
@@ -17,7 +22,7 @@ pub use self::{
     transcript::{CLIENT_PROMPT, ClientTranscript, SERVER_PROMPT, ServerTranscript},
 };
 
-use crate::wire::lines::Lines;
+use crate::{address::Zoned, wire::lines::Lines};
 
 /// Something that happened in the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,10 +32,12 @@ pub enum ServerEvent {
         /// The address, with the actual port.
         address: SocketAddr,
     },
-    /// A client was admitted.
+    /// A client was admitted, or the hub has connected to a device.
     Connected {
-        /// The remote end.
-        peer: SocketAddr,
+        /// The new session.
+        session: SessionInfo,
+        /// Whether the hub opened the connection.
+        by_hub: bool,
         /// The number of sessions now, including this one.
         sessions: usize,
     },
@@ -41,16 +48,18 @@ pub enum ServerEvent {
     },
     /// A client sent lines. They are reversed already.
     Message {
-        /// The remote end.
-        peer: SocketAddr,
+        /// The session that received them.
+        session: SessionInfo,
         /// In JSON, each line is an event of its own.
         lines: Lines,
     },
-    /// A client sent a line that was too long.
+    /// A line of a client was discarded.
     Discarded {
-        /// The remote end.
-        peer: SocketAddr,
-        /// The line's length without its end.
+        /// The session that received it.
+        session: SessionInfo,
+        /// Why it was discarded.
+        reason: DiscardReason,
+        /// The length of what was received of the line, without its end.
         bytes: usize,
     },
     /// The operator's lines went to all sessions.
@@ -62,8 +71,8 @@ pub enum ServerEvent {
     },
     /// A session ended.
     Disconnected {
-        /// The remote end.
-        peer: SocketAddr,
+        /// The session.
+        session: SessionInfo,
         /// Why the session ended.
         reason: CloseReason,
         /// The number of sessions that remain.
@@ -110,6 +119,38 @@ pub enum ClientEvent {
     },
 }
 
+/// A session as the events about it name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionInfo {
+    /// The session's number, from 1. It is never used again while the server runs.
+    pub id: u64,
+    /// The session's name, if it has one.
+    pub name: Option<Arc<str>>,
+    /// The address of the remote end.
+    pub peer: SocketAddr,
+}
+
+/// The session as the transcript shows it: `scope 10.0.0.7:13442`.
+impl Display for SessionInfo {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if let Some(name) = &self.name {
+            write!(f, "{name} ")?;
+        }
+        Zoned(self.peer).fmt(f)
+    }
+}
+
+/// Why a line was discarded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiscardReason {
+    /// It is longer than `limits.max_line`.
+    TooLong,
+    /// The connection broke before its end.
+    ConnectionLost,
+    /// The hub ended the session before its end.
+    Unfinished,
+}
+
 /// Why a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CloseReason {
@@ -145,6 +186,17 @@ impl CloseReason {
             Self::Stalled => "stalled",
             Self::Idle => "idle",
             Self::Shutdown => "shutdown",
+        }
+    }
+}
+
+impl DiscardReason {
+    /// The words that JSON uses.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::TooLong => "line too long",
+            Self::ConnectionLost => "connection lost",
+            Self::Unfinished => "unfinished line",
         }
     }
 }

@@ -1,15 +1,18 @@
 //! The transcript: the text format of both programs.
 
-use std::{fmt, net::SocketAddr};
+use std::fmt;
 
 use super::{
-    ClientCloseReason, ClientEvent, CloseReason, ServerEvent, Stamped,
+    ClientCloseReason, ClientEvent, CloseReason, DiscardReason, ServerEvent, SessionInfo, Stamped,
     escape::push_escaped,
     render::{Page, Render, push_fmt, push_report},
 };
-use crate::wire::{
-    greeting::{REFUSAL, TOO_MANY_CLIENTS},
-    lines::Lines,
+use crate::{
+    address::{Zoned, zoned_ip},
+    wire::{
+        greeting::{REFUSAL, TOO_MANY_CLIENTS},
+        lines::Lines,
+    },
 };
 
 /// The server's prompt, at a terminal and in the transcript.
@@ -34,14 +37,14 @@ impl Render<ServerEvent> for ServerTranscript {
             |problem: fmt::Arguments<'_>| push_report(self.program, &mut page.err, problem);
         match &stamped.event {
             ServerEvent::Bound { address } => {
-                let (ip, port) = (address.ip(), address.port());
+                let (ip, port) = (zoned_ip(*address), address.port());
                 push_fmt(out, format_args!("> Server bound to IP : {ip} and PORT : {port}\n"));
             }
-            ServerEvent::Connected { peer, .. } => {
-                push_fmt(out, format_args!("> New connection [{peer}]\n"));
+            ServerEvent::Connected { session, .. } => {
+                push_fmt(out, format_args!("> New connection [{session}]\n"));
             }
-            ServerEvent::Message { peer, lines } => {
-                let prefix = format!("> [{peer}] Client message = ");
+            ServerEvent::Message { session, lines } => {
+                let prefix = format!("> [{session}] Client message = ");
                 push_lines(out, prefix.as_bytes(), lines, Origin::Peer);
             }
             ServerEvent::Broadcast { lines, .. } => {
@@ -49,18 +52,19 @@ impl Render<ServerEvent> for ServerTranscript {
                     push_lines(out, SERVER_PROMPT.as_bytes(), lines, Origin::Stdin);
                 }
             }
-            ServerEvent::Disconnected { peer, reason, .. } => {
-                push_fmt(out, format_args!("> Closing connection for client [{peer}]...\n"));
-                if let Some(problem) = close_problem(*peer, *reason) {
+            ServerEvent::Disconnected { session, reason, .. } => {
+                push_fmt(out, format_args!("> Closing connection for client [{session}]...\n"));
+                if let Some(problem) = close_problem(session, *reason) {
                     report(format_args!("{problem}"));
                 }
             }
             ServerEvent::Rejected { peer } => {
-                report(format_args!("refused {peer}: {TOO_MANY_CLIENTS}"));
+                report(format_args!("refused {}: {TOO_MANY_CLIENTS}", Zoned(*peer)));
             }
-            ServerEvent::Discarded { peer, bytes } => report(format_args!(
-                "discarded a line of {bytes} bytes from {peer}: it is longer than limits.max_line"
-            )),
+            ServerEvent::Discarded { session, reason, bytes } => {
+                let why = discard_problem(*reason);
+                report(format_args!("discarded a line of {bytes} bytes from {session}: {why}"));
+            }
             ServerEvent::Problem(sentence) => report(format_args!("{sentence}")),
             ServerEvent::Stopped => {}
         }
@@ -68,16 +72,24 @@ impl Render<ServerEvent> for ServerTranscript {
 }
 
 /// Why a session ended, unless it ended as planned.
-fn close_problem(peer: SocketAddr, reason: CloseReason) -> Option<String> {
+fn close_problem(session: &SessionInfo, reason: CloseReason) -> Option<String> {
     match reason {
         CloseReason::Left | CloseReason::Shutdown => None,
-        CloseReason::Lost => Some(format!("lost {peer}: the connection broke")),
+        CloseReason::Lost => Some(format!("lost {session}: the connection broke")),
         CloseReason::Stalled => Some(format!(
-            "closed {peer}: it stopped reading (outbox full for longer than timeouts.stall)"
+            "closed {session}: it stopped reading (outbox full for longer than timeouts.stall)"
         )),
         CloseReason::Idle => {
-            Some(format!("closed {peer}: it sent nothing for longer than timeouts.idle"))
+            Some(format!("closed {session}: it sent nothing for longer than timeouts.idle"))
         }
+    }
+}
+
+fn discard_problem(reason: DiscardReason) -> &'static str {
+    match reason {
+        DiscardReason::TooLong => "it is longer than limits.max_line",
+        DiscardReason::ConnectionLost => "the connection was lost before its end",
+        DiscardReason::Unfinished => "the session was closed before its end",
     }
 }
 

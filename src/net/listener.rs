@@ -16,10 +16,7 @@ use tokio::{
     task::coop,
 };
 
-use crate::{config::Timeouts, events::wording::os_error_text};
-
-/// The most pending connections: accepted, but neither admitted nor closed. More wait in the backlog.
-const MAX_PENDING: usize = 256;
+use crate::{address::canonical, config::Timeouts, events::wording::os_error_text};
 
 /// The smallest backlog, in connections; the kernel caps it at `net.core.somaxconn`.
 const MIN_BACKLOG: usize = 1024;
@@ -52,14 +49,7 @@ pub(crate) fn bind(
     }
     socket.set_reuse_address(true)?;
     socket.set_tcp_nodelay(true)?;
-    if let Some(time) = timeouts.keepalive {
-        let interval = (time / 6).max(Duration::from_secs(1));
-        let keepalive =
-            TcpKeepalive::new().with_time(time).with_interval(interval).with_retries(PROBES);
-        socket.set_tcp_keepalive(&keepalive)?;
-        let dead_after = time + interval * PROBES;
-        socket.set_tcp_user_timeout(Some(dead_after.max(timeouts.stall)))?;
-    }
+    set_keepalive(&socket, timeouts)?;
     socket.bind(&address.into())?;
     let backlog = max_sessions.clamp(MIN_BACKLOG, 65_535);
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
@@ -67,14 +57,27 @@ pub(crate) fn bind(
     Ok(socket.into())
 }
 
+/// Has the kernel find out that the peer is dead.
+pub(super) fn set_keepalive(socket: &Socket, timeouts: &Timeouts) -> io::Result<()> {
+    let Some(time) = timeouts.keepalive else { return Ok(()) };
+    let interval = (time / 6).max(Duration::from_secs(1));
+    let keepalive =
+        TcpKeepalive::new().with_time(time).with_interval(interval).with_retries(PROBES);
+    socket.set_tcp_keepalive(&keepalive)?;
+    let dead_after = time + interval * PROBES;
+    socket.set_tcp_user_timeout(Some(dead_after.max(timeouts.stall)))
+}
+
 /// Accepts connections until it is dropped. Each goes to `serve` with a permit that must be held
-/// while the connection is pending. Shortages are reported to the operator through `report`.
+/// while the connection is pending: accepted, but neither admitted nor closed. At most `max_pending`
+/// are, and more wait in the backlog. Shortages are reported to the operator through `report`.
 pub(crate) async fn accept(
     listener: TcpListener,
+    max_pending: usize,
     mut serve: impl FnMut(TcpStream, SocketAddr, OwnedSemaphorePermit),
     report: impl Fn(String),
 ) {
-    let permits = Arc::new(Semaphore::new(MAX_PENDING));
+    let permits = Arc::new(Semaphore::new(max_pending));
     let mut exhausted = false;
     loop {
         // Nobody closes the semaphore.
@@ -103,11 +106,6 @@ pub(crate) async fn accept(
             },
         }
     }
-}
-
-/// Maps the address of an IPv4 peer of a dual-stack listener from IPv6 back to IPv4.
-fn canonical(peer: SocketAddr) -> SocketAddr {
-    SocketAddr::new(peer.ip().to_canonical(), peer.port())
 }
 
 /// Whose fault a failed accept(2) is.

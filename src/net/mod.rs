@@ -1,3 +1,4 @@
 //! How peers connect.
 
+pub(crate) mod device;
 pub(crate) mod listener;

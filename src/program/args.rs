@@ -6,7 +6,6 @@ use std::{
     ffi::OsString,
     fmt::Display,
     io::{self, Write},
-    net::IpAddr,
     path::PathBuf,
     process,
 };
@@ -17,7 +16,7 @@ use clap::{
 };
 
 use crate::{
-    config::{Format, Overrides, SESSIONS, choice, expected_sessions},
+    config::{BindAddress, Format, Overrides, SESSIONS, choice, expected_sessions},
     events::wording::{one_line, os_error_text},
 };
 
@@ -43,7 +42,7 @@ pub struct ServerArgs {
     /// IP address to listen on; `::` serves both IPv4 and IPv6 [env: LINEHUB_BIND]
     /// [default: 0.0.0.0]
     #[arg(long, value_name = "ADDR", value_parser = address)]
-    bind: Option<IpAddr>,
+    bind: Option<BindAddress>,
 
     #[arg(long, value_name = "N", value_parser = sessions, help = max_sessions_help())]
     max_sessions: Option<usize>,
@@ -71,7 +70,7 @@ impl ServerArgs {
     pub fn overrides(&self) -> Overrides {
         Overrides {
             port: self.port,
-            bind: self.bind,
+            bind: self.bind.clone(),
             max_sessions: self.max_sessions,
             format: self.format,
         }
@@ -111,8 +110,8 @@ fn port(text: &str) -> Result<u16, &'static str> {
     text.parse().map_err(|_| "expected a TCP port from 0 to 65535")
 }
 
-fn address(text: &str) -> Result<IpAddr, &'static str> {
-    text.parse().map_err(|_| "expected an IP address such as 0.0.0.0 or ::")
+fn address(text: &str) -> Result<BindAddress, &'static str> {
+    text.parse().map_err(|_| "expected an IP address such as 0.0.0.0, :: or fe80::1%eth0")
 }
 
 fn remote_port(text: &str) -> Result<u16, &'static str> {

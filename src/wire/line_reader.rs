@@ -156,6 +156,11 @@ impl LineReader {
         !self.rest.is_empty() || self.decoder.is_discarding()
     }
 
+    /// The length of what has been read of a line whose end has not been read, in bytes.
+    pub fn partial_len(&self) -> usize {
+        self.decoder.discarded_len() + self.rest.len()
+    }
+
     /// Discards the partial line at the end of the stream instead of returning it as a line, because
     /// the rest of it will never arrive.
     pub fn discard_partial_line(&mut self) {

@@ -187,6 +187,11 @@ impl LineDecoder {
         self.discarding.is_some()
     }
 
+    /// How much of an overlong line has been discarded so far, in bytes.
+    pub fn discarded_len(&self) -> usize {
+        self.discarding.map_or(0, |overlong| overlong.bytes)
+    }
+
     /// Discards more of an overlong line: up to its LF, or else all of `buf`.
     fn discard(&mut self, overlong: Overlong, buf: &mut BytesMut) -> Option<Decoded> {
         self.scanned = 0;

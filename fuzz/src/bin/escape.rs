@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use fastrand::Rng;
 use linehub::{
-    ClientEvent, Lines, ServerEvent,
+    ClientEvent, Lines, ServerEvent, SessionInfo,
     events::{ClientTranscript, Page, Render, ServerTranscript},
     internals::escape,
 };
@@ -57,7 +57,7 @@ fn check(input: &[u8], _: &mut Rng) -> Finding {
     let peer = "127.0.0.1:13442".parse().map_err(|_| "invalid address")?;
     let mut page = Page::default();
     let mut transcript = ServerTranscript { program: "hub-server", at_terminal: false };
-    transcript.render(&ServerEvent::Message { peer, lines: lines.clone() }.into(), &mut page);
+    transcript.render(&ServerEvent::Message { session, lines: lines.clone() }.into(), &mut page);
     let prefix = "> [127.0.0.1:13442] Client message = ";
     check_page(&page, prefix, &text)?;
 

@@ -20,9 +20,14 @@ struct Stage {
     gone: CancellationToken,
 }
 
+/// Settings with which a client is refused at once.
+fn settings(max_clients: usize) -> Settings {
+    Settings { max_clients, slot: Duration::ZERO, names: Names::default() }
+}
+
 fn stage(max_sessions: usize) -> Stage {
     let (print, console) = stub();
-    let (hub, gone) = Hub::new(max_sessions, print, Vec::new());
+    let (hub, gone) = Hub::new(settings(max_sessions), print, Vec::new());
     Stage { hub: hub.start(), console, gone }
 }
 
@@ -31,7 +36,7 @@ impl Stage {
         let (deliver, delivered) = stub();
         let (close, closed) = stub();
         let session = SessionHandle { deliver, close };
-        let register = Register { peer: peer(port), session };
+        let register = Register { peer: peer(port), kind: PeerKind::Client, session };
         let answer = soon(self.hub.send(register)).await.unwrap();
         (answer, StubSession { delivered, closed })
     }
@@ -59,8 +64,14 @@ struct StubSession {
     closed: Inbox<Close>,
 }
 
+fn info(id: u64, port: u16) -> SessionInfo {
+    SessionInfo { id, name: None, peer: peer(port) }
+}
+
+/// The event of a client whose number is that of its port.
 fn connected(port: u16, sessions: usize) -> ServerEvent {
-    ServerEvent::Connected { peer: peer(port), sessions }
+    let session = info(port.into(), port);
+    ServerEvent::Connected { session, by_hub: false, sessions }
 }
 
 #[actix::test]
@@ -68,8 +79,8 @@ async fn admits_up_to_the_limit_and_refuses_the_next_with_a_reason() {
     let mut stage = stage(2);
     let (first, _one) = stage.register(1).await;
     let (second, _two) = stage.register(2).await;
-    assert_eq!(first, Ok(Admission { id: SessionId(0), sessions: 1, max_sessions: 2 }));
-    assert_eq!(second, Ok(Admission { id: SessionId(1), sessions: 2, max_sessions: 2 }));
+    assert_eq!(first, Ok(Admission { id: SessionId(1), clients: 1, max_clients: 2 }));
+    assert_eq!(second, Ok(Admission { id: SessionId(2), clients: 2, max_clients: 2 }));
     let (third, _three) = stage.register(3).await;
     assert_eq!(third, Err(Refused::Full));
     let rejected = ServerEvent::Rejected { peer: peer(3) };
@@ -82,10 +93,13 @@ async fn a_slot_that_is_given_back_can_be_used_again() {
     let mut stage = stage(1);
     let (first, _one) = stage.register(1).await;
     let id = first.unwrap().id;
-    soon(stage.hub.send(Deregister { id, reason: CloseReason::Left })).await.unwrap();
+    soon(stage.hub.send(Deregister { id, reason: CloseReason::Left, unfinished: None }))
+        .await
+        .unwrap();
     let (second, _two) = stage.register(2).await;
-    assert_eq!(second, Ok(Admission { id: SessionId(1), sessions: 1, max_sessions: 1 }));
-    let left = ServerEvent::Disconnected { peer: peer(1), reason: CloseReason::Left, sessions: 0 };
+    assert_eq!(second, Ok(Admission { id: SessionId(2), clients: 1, max_clients: 1 }));
+    let left =
+        ServerEvent::Disconnected { session: info(1, 1), reason: CloseReason::Left, sessions: 0 };
     let printed = stage.printed_until(connected(2, 1)).await;
     assert_eq!(printed, [connected(1, 1), left, connected(2, 1)]);
 }
@@ -96,11 +110,12 @@ async fn giving_a_slot_back_twice_frees_one_slot() {
     let (first, _one) = stage.register(1).await;
     let (_, _two) = stage.register(2).await;
     for _ in 0..2 {
-        let deregister = Deregister { id: first.unwrap().id, reason: CloseReason::Left };
+        let deregister =
+            Deregister { id: first.unwrap().id, reason: CloseReason::Left, unfinished: None };
         soon(stage.hub.send(deregister)).await.unwrap();
     }
     let (third, _three) = stage.register(3).await;
-    assert_eq!(third.map(|admission| admission.sessions), Ok(2));
+    assert_eq!(third.map(|admission| admission.clients), Ok(2));
     let (fourth, _four) = stage.register(4).await;
     assert_eq!(fourth, Err(Refused::Full));
 }
@@ -156,7 +171,9 @@ async fn a_broadcast_does_not_wait_for_a_session_that_is_gone() {
     let (_, two) = stage.register(2).await;
     drop(two);
     let id = first.unwrap().id;
-    soon(stage.hub.send(Deregister { id, reason: CloseReason::Lost })).await.unwrap();
+    soon(stage.hub.send(Deregister { id, reason: CloseReason::Lost, unfinished: None }))
+        .await
+        .unwrap();
     let lines = Lines::one("who is there?");
     let relayed = stage.hub.send(Broadcast(lines.clone()));
     assert_eq!(soon(relayed).await, Ok(Ok(())), "a dead session does not count");
@@ -221,7 +238,8 @@ async fn registration_waits_when_too_many_events_are_pending() {
         let (deliver, _) = stub();
         let (close, _) = stub();
         let session = SessionHandle { deliver, close };
-        let register = stage.hub.send(Register { peer: peer(port), session });
+        let register =
+            stage.hub.send(Register { peer: peer(port), kind: PeerKind::Client, session });
         waiting.push(Box::pin(register));
         settle().await;
         let waker = std::task::Waker::noop();
@@ -244,7 +262,11 @@ async fn cancels_the_token_when_the_console_fails() {
     let received = Received { id, input: Input::Overlong(70_000) };
     let answer = stage.hub.send(received);
     let (print, printed) = stage.console.next().await;
-    let discarded = ServerEvent::Discarded { peer: peer(1), bytes: 70_000 };
+    let discarded = ServerEvent::Discarded {
+        session: info(1, 1),
+        reason: DiscardReason::TooLong,
+        bytes: 70_000,
+    };
     assert_eq!(print.0.first().map(|stamped| &stamped.event), Some(&discarded));
     printed.send(Err(ConsoleGone)).unwrap();
     assert_eq!(soon(answer).await, Ok(Err(ConsoleGone)));
@@ -269,10 +291,15 @@ async fn drain_closes_every_session_and_emits_stopped_last() {
     assert_eq!(stage.register(2).await.0, Err(Refused::Stopping));
     assert!(!drained.is_finished());
     let id = first.unwrap().id;
-    soon(stage.hub.send(Deregister { id, reason: CloseReason::Shutdown })).await.unwrap();
+    soon(stage.hub.send(Deregister { id, reason: CloseReason::Shutdown, unfinished: None }))
+        .await
+        .unwrap();
     let printed = stage.printed_until(ServerEvent::Stopped).await;
-    let gone =
-        ServerEvent::Disconnected { peer: peer(1), reason: CloseReason::Shutdown, sessions: 0 };
+    let gone = ServerEvent::Disconnected {
+        session: info(1, 1),
+        reason: CloseReason::Shutdown,
+        sessions: 0,
+    };
     assert_eq!(printed, [connected(1, 1), gone, ServerEvent::Stopped]);
     assert_eq!(soon(drained).await.unwrap(), Ok::<_, MailboxError>(Ok(())));
 }
@@ -322,6 +349,7 @@ async fn a_session_that_panics_costs_one_client_and_frees_its_slot() {
     let (_, mut healthy) = stage.register(1).await;
     let setup = Setup {
         hub: HubHandle::new(stage.hub.clone()),
+        kind: PeerKind::Client,
         max_line: 80,
         outbox: 1000,
         stall: std::time::Duration::from_secs(10),
@@ -332,11 +360,12 @@ async fn a_session_that_panics_costs_one_client_and_frees_its_slot() {
     };
     let (ours, _theirs) = tokio::io::duplex(1000);
     Session::new(Panicking(ours), peer(2), std::sync::Arc::new(setup), None).start();
-    let lost = ServerEvent::Disconnected { peer: peer(2), reason: CloseReason::Lost, sessions: 1 };
+    let lost =
+        ServerEvent::Disconnected { session: info(2, 2), reason: CloseReason::Lost, sessions: 1 };
     let printed = stage.printed_until(lost.clone()).await;
     assert_eq!(printed, [connected(1, 1), connected(2, 2), lost]);
     let (again, _three) = stage.register(3).await;
-    assert_eq!(again.map(|admission| admission.sessions), Ok(2));
+    assert_eq!(again.map(|admission| admission.clients), Ok(2));
     let _relayed = stage.hub.send(Broadcast(Lines::one("still there?")));
     assert_eq!(healthy.delivered.next().await.0.lines, Lines::one("still there?"));
 }
@@ -345,7 +374,7 @@ async fn a_session_that_panics_costs_one_client_and_frees_its_slot() {
 async fn observers_get_every_event_and_learn_how_many_they_missed() {
     let (print, mut console) = stub();
     let (observer, mut observed) = stub();
-    let (hub, _gone) = Hub::new(10, print, vec![observer]);
+    let (hub, _gone) = Hub::new(settings(10), print, vec![observer]);
     let mut stage = Stage { hub: hub.start(), console: stub().1, gone: CancellationToken::new() };
     std::mem::swap(&mut stage.console, &mut console);
     let (_, _one) = stage.registered(1).await;
@@ -362,4 +391,112 @@ async fn observers_get_every_event_and_learn_how_many_they_missed() {
     let (_, _four) = stage.registered(4).await;
     let (second, _) = observed.next().await;
     assert_eq!((second.missed, events(&second)), (2, vec![connected(4, 4)]));
+}
+
+/// A Hub in which clients wait for a slot.
+fn patient_stage(max_clients: usize) -> Stage {
+    let (print, console) = stub();
+    let slot = Duration::from_millis(250);
+    let (hub, gone) = Hub::new(Settings { slot, ..settings(max_clients) }, print, Vec::new());
+    Stage { hub: hub.start(), console, gone }
+}
+
+/// The answer to a client that may have to wait for it.
+fn ask_for_slot(stage: &Stage, port: u16) -> actix::dev::Request<Hub, Register> {
+    let session = SessionHandle { deliver: stub().0, close: stub().0 };
+    stage.hub.send(Register { peer: peer(port), kind: PeerKind::Client, session })
+}
+
+#[actix::test]
+async fn waiting_clients_get_slots_in_the_order_of_their_arrival() {
+    let mut stage = patient_stage(1);
+    let (id, _first) = stage.registered(1).await;
+    let second = actix::spawn(ask_for_slot(&stage, 2));
+    settle().await;
+    let mut third = actix::spawn(ask_for_slot(&stage, 3));
+    settle().await;
+    let deregister = Deregister { id, reason: CloseReason::Left, unfinished: None };
+    soon(stage.hub.send(deregister)).await.unwrap();
+    let admitted = soon(second).await.unwrap().unwrap();
+    assert_eq!(admitted, Ok(Admission { id: SessionId(2), clients: 1, max_clients: 1 }));
+    tokio::select! {
+        () = settle() => {}
+        _ = &mut third => panic!("there is only one slot"),
+    }
+}
+
+#[actix::test]
+async fn a_client_that_waits_in_vain_is_refused_after_the_slot_time() {
+    tokio::time::pause();
+    let mut stage = patient_stage(1);
+    let _first = stage.registered(1).await;
+    let start = tokio::time::Instant::now();
+    assert_eq!(soon(ask_for_slot(&stage, 2)).await, Ok(Err(Refused::Full)));
+    let waited = start.elapsed();
+    assert!((250..260).contains(&waited.as_millis()), "{waited:?}");
+    let rejected = ServerEvent::Rejected { peer: peer(2) };
+    stage.printed_until(rejected).await;
+}
+
+#[actix::test]
+async fn a_limited_number_of_clients_wait_and_a_stop_refuses_them() {
+    tokio::time::pause();
+    let stage = patient_stage(1);
+    let mut console = stage.console;
+    let stage = Stage { console: stub().1, ..stage };
+    actix::spawn(async move {
+        loop {
+            console.answer(Ok(())).await;
+        }
+    });
+    let _first = stage.register(1).await;
+    let waiting: Vec<_> = (0..waiting::MAX_WAITING)
+        .map(|port| actix::spawn(ask_for_slot(&stage, 1000 + port as u16)))
+        .collect();
+    settle().await;
+    assert_eq!(soon(ask_for_slot(&stage, 2)).await, Ok(Err(Refused::Full)), "refused at once");
+    assert!(waiting.iter().all(|waiting| !waiting.is_finished()));
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
+    let _drained = actix::spawn(stage.hub.send(Drain { deadline }));
+    for waiting in waiting {
+        assert_eq!(soon(waiting).await.unwrap(), Ok(Err(Refused::Full)));
+    }
+}
+
+#[actix::test]
+async fn a_device_needs_no_slot_and_its_own_name_comes_first() {
+    let (print, console) = stub();
+    let mut names = Names::default();
+    names.insert("127.0.0.0/8".parse().unwrap(), "bench".parse().unwrap());
+    let (hub, gone) = Hub::new(Settings { names, ..settings(1) }, print, Vec::new());
+    let mut stage = Stage { hub: hub.start(), console, gone };
+    let _client = stage.registered(1).await;
+    for (port, name, expected) in [(2, Some("scope"), "scope"), (3, None, "bench")] {
+        let session = SessionHandle { deliver: stub().0, close: stub().0 };
+        let kind = PeerKind::Device { name: name.map(Into::into) };
+        let register = Register { peer: peer(port), kind, session };
+        let admission = soon(stage.hub.send(register)).await.unwrap().unwrap();
+        assert_eq!((admission.clients, admission.max_clients), (1, 1));
+        let print = stage.console.answer(Ok(())).await;
+        let session = SessionInfo { name: Some(expected.into()), ..info(port.into(), port) };
+        let connected = ServerEvent::Connected { session, by_hub: true, sessions: port.into() };
+        assert_eq!(print.0[0].event, connected);
+    }
+}
+
+#[actix::test]
+async fn an_unfinished_line_is_reported_before_its_session_ends() {
+    for (reason, why) in [
+        (CloseReason::Lost, DiscardReason::ConnectionLost),
+        (CloseReason::Idle, DiscardReason::Unfinished),
+    ] {
+        let mut stage = stage(1);
+        let (id, _session) = stage.registered(1).await;
+        let deregister = Deregister { id, reason, unfinished: Some(3) };
+        soon(stage.hub.send(deregister)).await.unwrap();
+        let session = info(1, 1);
+        let last = ServerEvent::Disconnected { session: session.clone(), reason, sessions: 0 };
+        let discarded = ServerEvent::Discarded { session, reason: why, bytes: 3 };
+        assert_eq!(stage.printed_until(last.clone()).await, [discarded, last]);
+    }
 }

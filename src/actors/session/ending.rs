@@ -120,7 +120,9 @@ impl<S: Stream> Session<S> {
         let Some(id) = self.slot.take() else {
             return self.close_unregistered(ctx);
         };
-        let deregister = self.setup.hub.deregister.send(Deregister { id, reason });
+        let unfinished = self.reader.partial_len();
+        let unfinished = (reason != CloseReason::Left && unfinished > 0).then_some(unfinished);
+        let deregister = self.setup.hub.deregister.send(Deregister { id, reason, unfinished });
         ctx.spawn(deregister.into_actor(self).map(|_, _, ctx| ctx.stop()));
     }
 

@@ -32,6 +32,7 @@ fn scene(edit: impl FnOnce(&mut Setup)) -> Scene {
     let (deregister, deregisters) = stub();
     let mut setup = Setup {
         hub: HubHandle { register, received, deregister },
+        kind: PeerKind::Client,
         max_line: 40,
         outbox: 300,
         stall: Duration::from_secs(10),
@@ -49,7 +50,7 @@ fn scene(edit: impl FnOnce(&mut Setup)) -> Scene {
 /// A scene in which the session has been admitted and greeted.
 async fn open(edit: impl FnOnce(&mut Setup)) -> Scene {
     let mut scene = scene(edit);
-    let admission = Admission { id: SessionId(7), sessions: 3, max_sessions: 4 };
+    let admission = Admission { id: SessionId(7), clients: 3, max_clients: 4 };
     scene.register.answer(Ok(admission)).await;
     assert_eq!(scene.read(33).await, "220 linehub ready: client 3 of 4\n");
     scene
@@ -110,7 +111,7 @@ async fn registers_before_anything_else_and_greets_with_its_count() {
     let (register, answer) = scene.register.next().await;
     assert_eq!(register.peer, peer(1));
     assert!(scene.received.is_empty().await);
-    let admission = Admission { id: SessionId(0), sessions: 1, max_sessions: 4 };
+    let admission = Admission { id: SessionId(0), clients: 1, max_clients: 4 };
     answer.send(Ok(admission)).unwrap();
     assert_eq!(scene.read(33).await, "220 linehub ready: client 1 of 4\n");
     assert_eq!(scene.received.next().await.0.input, lines("ylrae"));

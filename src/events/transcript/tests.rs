@@ -1,5 +1,7 @@
 //! Both transcripts against the lab's own, and what is escaped in them.
 
+use std::net::SocketAddr;
+
 use super::*;
 
 fn render<E>(
@@ -17,6 +19,14 @@ fn peer(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
 }
 
+fn session(port: u16) -> SessionInfo {
+    SessionInfo { id: 1, name: None, peer: peer(port) }
+}
+
+fn connected(session: SessionInfo) -> ServerEvent {
+    ServerEvent::Connected { session, by_hub: false, sessions: 1 }
+}
+
 fn server() -> ServerTranscript {
     ServerTranscript { program: "hub-server", at_terminal: false }
 }
@@ -26,7 +36,7 @@ fn client() -> ClientTranscript {
 }
 
 fn message(port: u16, text: &str) -> ServerEvent {
-    ServerEvent::Message { peer: peer(port), lines: Lines::one(text) }
+    ServerEvent::Message { session: session(port), lines: Lines::one(text) }
 }
 
 fn greeted() -> ClientEvent {
@@ -48,11 +58,11 @@ fn the_server_transcript_matches_the_lab() {
     let left = CloseReason::Left;
     let events = [
         ServerEvent::Bound { address: "0.0.0.0:4444".parse().unwrap() },
-        ServerEvent::Connected { peer: peer(13442), sessions: 1 },
+        connected(session(13442)),
         message(13442, "revres ot gnidnes 1 eniL"),
         message(13442, "racecar\ntac ocat"),
         ServerEvent::Broadcast { lines: Lines::one("I have 3 clients"), sessions: 1 },
-        ServerEvent::Disconnected { peer: peer(13442), reason: left, sessions: 0 },
+        ServerEvent::Disconnected { session: session(13442), reason: left, sessions: 0 },
         ServerEvent::Stopped,
     ];
     let (out, err) = render(&mut server(), events);
@@ -71,8 +81,26 @@ fn the_server_transcript_matches_the_lab() {
 
 #[test]
 fn an_ipv6_peer_keeps_its_own_brackets() {
-    let connected = ServerEvent::Connected { peer: "[::1]:4444".parse().unwrap(), sessions: 1 };
-    assert_eq!(render(&mut server(), [connected]).0, "> New connection [[::1]:4444]\n");
+    let session = SessionInfo { peer: "[::1]:4444".parse().unwrap(), ..session(1) };
+    assert_eq!(render(&mut server(), [connected(session)]).0, "> New connection [[::1]:4444]\n");
+}
+
+#[test]
+fn a_named_session_is_shown_with_its_name() {
+    let named = SessionInfo { name: Some("scope".into()), ..session(1) };
+    let lines = Lines::one("5.00");
+    let events = [connected(named.clone()), ServerEvent::Message { session: named, lines }];
+    assert_eq!(
+        render(&mut server(), events).0,
+        "> New connection [scope 127.0.0.1:1]\n> [scope 127.0.0.1:1] Client message = 5.00\n"
+    );
+}
+
+#[test]
+fn a_link_local_peer_is_shown_with_its_zone() {
+    let peer = std::net::SocketAddrV6::new("fe80::2".parse().unwrap(), 5000, 0, 1).into();
+    let (out, _) = render(&mut server(), [connected(SessionInfo { peer, ..session(1) })]);
+    assert_eq!(out, "> New connection [[fe80::2%lo]:5000]\n");
 }
 
 #[test]
@@ -89,8 +117,12 @@ fn each_problem_is_one_line_on_stderr() {
         &mut server(),
         [
             ServerEvent::Rejected { peer: peer(1) },
-            ServerEvent::Discarded { peer: peer(2), bytes: 70_000 },
-            ServerEvent::Disconnected { peer: peer(3), reason: stalled, sessions: 0 },
+            ServerEvent::Discarded {
+                session: session(2),
+                reason: DiscardReason::TooLong,
+                bytes: 70_000,
+            },
+            ServerEvent::Disconnected { session: session(3), reason: stalled, sessions: 0 },
             ServerEvent::Problem(
                 "cannot accept connections for now: Too many open files".to_owned(),
             ),

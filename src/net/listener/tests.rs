@@ -68,13 +68,17 @@ async fn without_keepalive_silent_peers_are_not_probed() {
     assert_eq!(socket.tcp_user_timeout().unwrap(), None);
 }
 
+/// Pending connections in these tests.
+const MAX_PENDING: usize = 256;
+
 #[tokio::test]
 async fn caps_pending_connections() {
     let (listener, address) = listening(&Timeouts::default());
     let theirs: Vec<_> = (0..=MAX_PENDING).map(|_| StdStream::connect(address).unwrap()).collect();
     let pending = RefCell::new(Vec::new());
     let serve = |stream, peer, permit| pending.borrow_mut().push((peer, permit, stream));
-    let mut accepting = Box::pin(accept(listener, serve, |sentence| panic!("{sentence}")));
+    let mut accepting =
+        Box::pin(accept(listener, MAX_PENDING, serve, |sentence| panic!("{sentence}")));
     // Accepts `count` connections, and more if it can.
     let mut accept_until = async |count| {
         let enough = async {
@@ -97,14 +101,6 @@ async fn caps_pending_connections() {
     accept_until(MAX_PENDING).await;
     let last = theirs.last().unwrap().local_addr().unwrap();
     assert_eq!(pending.borrow().last().unwrap().0, last);
-}
-
-#[test]
-fn shows_an_ipv4_peer_of_a_dual_stack_listener_as_ipv4() {
-    let mapped: SocketAddr = "[::ffff:127.0.0.1]:4444".parse().unwrap();
-    assert_eq!(canonical(mapped), "127.0.0.1:4444".parse().unwrap());
-    let other: SocketAddr = "[::1]:4444".parse().unwrap();
-    assert_eq!(canonical(other), other);
 }
 
 fn fault(error: Errno) -> Fault {

@@ -173,6 +173,7 @@ async fn an_unfinished_line_of_a_reset_connection_is_dropped() {
     let (deregister, mut deregisters) = stub();
     let setup = Setup {
         hub: HubHandle { register, received, deregister },
+        kind: PeerKind::Client,
         max_line: 40,
         outbox: 300,
         stall: Duration::from_secs(10),
@@ -188,12 +189,13 @@ async fn an_unfinished_line_of_a_reset_connection_is_dropped() {
     assert_eq!(read.unwrap(), Some(Decoded::Lines(Lines::one("in the way"))));
     let stream = ResetConnection { input: b"whole\nha", greeted: false };
     let session = Session::new(stream, peer(1), Arc::new(setup), None).start();
-    let admission = Admission { id: SessionId(7), sessions: 1, max_sessions: 4 };
+    let admission = Admission { id: SessionId(7), clients: 1, max_clients: 4 };
     registers.answer(Ok(admission)).await;
     soon(deliver(&session, "hello")).await;
     drop(other);
     assert_eq!(receives.answer(Ok(())).await.input, lines("elohw"));
-    assert_eq!(deregisters.answer(()).await.reason, CloseReason::Lost);
+    let deregister = deregisters.answer(()).await;
+    assert_eq!((deregister.reason, deregister.unfinished), (CloseReason::Lost, Some(2)));
     assert!(receives.is_empty().await);
 }
 

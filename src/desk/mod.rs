@@ -1,0 +1,3 @@
+//! The operator's desk: what the operator calls the clients.
+
+pub(crate) mod names;
