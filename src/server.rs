@@ -25,12 +25,12 @@ use crate::{
         console::{Console, Outputs},
         hub::Hub,
         messages::{Bound, Drain, HubHandle, Observed, Report},
-        session::{Session, Setup},
+        session::{Session, Setup, Stream},
         stdin_reader::{Finish, RelayHandle, StdinReader},
     },
     config::{Config, ConfigError},
     events::{ServerEvent, wording::os_error_text},
-    net::listener,
+    net::{listener, socket::Socket},
     wire::line_reader::Buffers,
 };
 
@@ -192,6 +192,13 @@ impl Server {
     }
 }
 
+impl Stream for Socket {
+    fn reset_on_close(&self) {
+        // If it cannot be set, the connection is broken already.
+        let _ = self.get_ref().set_zero_linger();
+    }
+}
+
 /// Accepts connections without end, and starts a Session for each.
 async fn accept(listener: TcpListener, config: &Config, hub: &Addr<Hub>, workers: &Workers) {
     let setup = Arc::new(Setup {
@@ -240,7 +247,7 @@ impl Workers {
         let next = self.next.replace((self.next.get() + 1) % (self.others.len() + 1));
         match self.others.get(next) {
             None => {
-                Session::new(stream, peer, setup, Some(pending)).start();
+                Session::new(Socket::new(stream), peer, setup, Some(pending)).start();
             }
             Some(other) => {
                 // The stream belongs to this event loop until it is taken out. If that fails, the
@@ -250,7 +257,7 @@ impl Workers {
                 };
                 other.spawn_fn(move || {
                     if let Ok(stream) = TcpStream::from_std(stream) {
-                        Session::new(stream, peer, setup, Some(pending)).start();
+                        Session::new(Socket::new(stream), peer, setup, Some(pending)).start();
                     }
                 });
             }

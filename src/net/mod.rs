@@ -1,3 +1,4 @@
-//! How peers connect.
+//! How peers connect, and the socket of a connection.
 
 pub(crate) mod listener;
+pub(crate) mod socket;
