@@ -26,13 +26,13 @@ use crate::{
         console::{Console, Outputs},
         hub::{self, Hub},
         messages::{Bound, Drain, HubHandle, Observed, PeerKind, Report},
-        session::{Session, Setup},
+        session::{Session, Setup, Stream},
         stdin_reader::{Finish, RelayHandle, StdinReader},
     },
     address::{BindAddress, Zoned},
     config::{Config, ConfigError},
     events::{ServerEvent, wording::os_error_text},
-    net::{device, listener},
+    net::{device, listener, socket::Socket},
     wire::line_reader::Buffers,
 };
 
@@ -220,6 +220,13 @@ impl Server {
     }
 }
 
+impl Stream for Socket {
+    fn reset_on_close(&self) {
+        // If it cannot be set, the connection is broken already.
+        let _ = self.get_ref().set_zero_linger();
+    }
+}
+
 /// What the sessions of clients share.
 fn setup(config: &Config, hub: &Addr<Hub>) -> Setup {
     Setup {
@@ -255,7 +262,7 @@ fn connect_devices(
         let setup = Arc::new(Setup { kind, ..Setup::clone(setup) });
         let serve = move |stream, peer| {
             let ended = CancellationToken::new();
-            let session = Session::new(stream, peer, Arc::clone(&setup), None);
+            let session = Session::new(Socket::new(stream), peer, Arc::clone(&setup), None);
             session.until(ended.clone()).start();
             ended
         };
@@ -305,7 +312,7 @@ impl Workers {
         let next = self.next.replace((self.next.get() + 1) % (self.others.len() + 1));
         match self.others.get(next) {
             None => {
-                Session::new(stream, peer, setup, Some(pending)).start();
+                Session::new(Socket::new(stream), peer, setup, Some(pending)).start();
             }
             Some(other) => {
                 // The stream belongs to this event loop until it is taken out. If that fails, the
@@ -315,7 +322,7 @@ impl Workers {
                 };
                 other.spawn_fn(move || {
                     if let Ok(stream) = TcpStream::from_std(stream) {
-                        Session::new(stream, peer, setup, Some(pending)).start();
+                        Session::new(Socket::new(stream), peer, setup, Some(pending)).start();
                     }
                 });
             }

@@ -26,7 +26,6 @@ use actix::{
 use bytes::Bytes;
 use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream},
-    net::TcpStream,
     sync::{OwnedSemaphorePermit, Semaphore, oneshot},
     time::Instant,
 };
@@ -61,13 +60,6 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + 'static {
     /// Makes closing it a reset, if the stream has such a thing, so that a peer whose lines were
     /// lost does not mistake the close for an orderly end.
     fn reset_on_close(&self) {}
-}
-
-impl Stream for TcpStream {
-    fn reset_on_close(&self) {
-        // If it cannot be set, the connection is broken already.
-        let _ = self.set_zero_linger();
-    }
 }
 
 impl Stream for DuplexStream {}

@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use socket2::SockRef;
 use tokio::{
-    net::{TcpStream, UdpSocket, lookup_host},
+    net::{TcpSocket, TcpStream, UdpSocket, lookup_host},
     time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -80,17 +80,24 @@ async fn connect(
         if is_own(peer, own).await {
             return Err(Failure::OwnPort);
         }
-        match timeout(ATTEMPT, TcpStream::connect(peer)).await {
-            Ok(Ok(stream)) => {
-                stream.set_nodelay(true).map_err(failed)?;
-                set_keepalive(&SockRef::from(&stream), timeouts).map_err(failed)?;
-                return Ok((stream, canonical(peer)));
-            }
+        let socket = socket_for(peer, timeouts).map_err(failed)?;
+        match timeout(ATTEMPT, socket.connect(peer)).await {
+            Ok(Ok(stream)) => return Ok((stream, canonical(peer))),
             Ok(Err(error)) => failure = error,
             Err(late) => failure = late.into(),
         }
     }
     Err(failed(failure))
+}
+
+/// A socket with the options that the listener gives to the connections of clients.
+fn socket_for(peer: SocketAddr, timeouts: &Timeouts) -> io::Result<TcpSocket> {
+    let socket = if peer.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_nodelay(true)?;
+    let options = SockRef::from(&socket);
+    options.set_out_of_band_inline(true)?;
+    set_keepalive(&options, timeouts)?;
+    Ok(socket)
 }
 
 /// Whether a connection to `peer` would reach the hub's own listener.

@@ -30,10 +30,11 @@ const RETRY: Duration = Duration::from_millis(200);
 /// Listens at `address` for up to `max_sessions` clients at once.
 ///
 /// Accepted connections inherit the options of the listening socket. Small writes are sent without
-/// delay. After `timeouts.keepalive` of silence a peer is probed three times, a sixth of that time
-/// apart. The kernel does not probe while sent data is unacknowledged, so TCP_USER_TIMEOUT (RFC 5482)
-/// limits that time to the same total, or to `timeouts.stall` if that is longer; it also limits how
-/// long a peer's window may stay closed. A port in TIME_WAIT can be bound; `::` serves IPv4, too.
+/// delay. Urgent data keeps its position in the stream. After `timeouts.keepalive` of silence a peer is
+/// probed three times, a sixth of that time apart. The kernel does not probe while sent data is
+/// unacknowledged, so TCP_USER_TIMEOUT (RFC 5482) limits that time to the same total, or to
+/// `timeouts.stall` if that is longer; it also limits how long a peer's window may stay closed. A port
+/// in TIME_WAIT can be bound; `::` serves IPv4, too.
 ///
 /// # Errors
 ///
@@ -50,6 +51,7 @@ pub(crate) fn bind(
     socket.set_reuse_address(true)?;
     socket.set_tcp_nodelay(true)?;
     set_keepalive(&socket, timeouts)?;
+    socket.set_out_of_band_inline(true)?;
     socket.bind(&address.into())?;
     let backlog = max_sessions.clamp(MIN_BACKLOG, 65_535);
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;

@@ -1,4 +1,5 @@
-//! How peers connect.
+//! How peers connect, and the socket of a connection.
 
 pub(crate) mod device;
 pub(crate) mod listener;
+pub(crate) mod socket;

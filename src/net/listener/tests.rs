@@ -32,6 +32,7 @@ async fn accepted_connections_send_without_delay_and_probe_silent_peers() {
     let (stream, _theirs) = accepted(Some(60), 10).await;
     assert!(stream.nodelay().unwrap());
     let socket = SockRef::from(&stream);
+    assert!(socket.out_of_band_inline().unwrap(), "urgent data keeps its position");
     assert!(socket.keepalive().unwrap());
     assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(60));
     assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(10));
