@@ -143,7 +143,7 @@ fn an_error_in_an_argument_or_variable_names_it() {
     assert_eq!(
         usage_error(server_command().env("LINEHUB_BIND", "localhost")),
         "hub-server: LINEHUB_BIND: invalid value 'localhost' for '--bind <ADDR>': expected an IP address \
-         such as 0.0.0.0 or ::"
+         such as 0.0.0.0, :: or fe80::1%eth0"
     );
     assert_eq!(
         usage_error(

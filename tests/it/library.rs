@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use linehub::{Config, Server, ServerError};
+use linehub::{Client, Config, Server, ServerError};
 use tokio::time::{sleep, timeout};
 
 use crate::support::{PATIENCE, Program};
@@ -78,4 +78,18 @@ fn bind_rejects_an_invalid_configuration_and_names_the_key() {
         let error = error.to_string();
         assert!(error.starts_with(key) && error.contains("expected"), "{error}");
     }
+}
+
+#[test]
+fn outside_an_actix_system_the_error_says_what_to_do() {
+    let mut config = Config::default();
+    config.server.bind = [127, 0, 0, 1].into();
+    config.server.port = 0;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let server = Server::bind(config).unwrap();
+    let error = runtime.block_on(server.run(ready(()))).unwrap_err();
+    assert!(error.to_string().contains("run it in #[actix::main]"), "{error}");
+    let client = Client::new("127.0.0.1", 4444);
+    let error = runtime.block_on(client.converse(|| Ok(&b""[..]), ready(()))).unwrap_err();
+    assert!(error.to_string().contains("run it in #[actix::main]"), "{error}");
 }
