@@ -183,6 +183,8 @@ impl Server {
             max_clients: config.server.max_sessions,
             slot: config.timeouts.slot.unwrap_or_default(),
             names: config.names.clone(),
+            stall: config.timeouts.stall,
+            roster: None,
         };
         let (hub, console_gone) = Hub::new(settings, console, observers);
         let hub = hub.start();

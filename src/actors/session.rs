@@ -41,6 +41,7 @@ use crate::{
         },
         poll_fn::poll_fn,
     },
+    desk::gauges::Gauges,
     events::CloseReason,
     wire::{
         greeting,
@@ -95,6 +96,7 @@ pub(crate) struct Session<S> {
     phase: Phase,
     /// The Hub's name for the session, while it has a slot.
     slot: Option<SessionId>,
+    gauges: Arc<Gauges>,
     reader: LineReader,
     /// Batches that the Hub has not acknowledged, oldest first.
     unacked: VecDeque<Unacked>,
@@ -153,6 +155,7 @@ impl<S: Stream> Session<S> {
             stream,
             phase: Phase::New,
             slot: None,
+            gauges: Arc::default(),
             reader: LineReader::new(decoder, Arc::clone(&setup.buffers)),
             unacked: VecDeque::new(),
             input_ended: None,
@@ -261,6 +264,7 @@ impl<S: Stream> Session<S> {
                 // The lease comes after the reversal, which would otherwise have to copy the buffer.
                 let lines = reverse_lines(lines);
                 let lease = self.reader.lease(&lines);
+                self.gauges.count_in(lines.count(), lines.len());
                 (Input::Lines(lines), Some(lease))
             }
             Decoded::Discarded(bytes) => (Input::Overlong(bytes), None),
@@ -274,26 +278,29 @@ impl<S: Stream> Session<S> {
         let flushing = !self.outbox.is_empty();
         // If the stream does not accept everything, the flush tries again with a real waker.
         let mut no_waker = TaskContext::from_waker(Waker::noop());
-        match self.outbox.poll_send(batch, &mut self.stream, &mut no_waker) {
-            Poll::Ready(result) => self.written(result, ctx),
+        let sent = self.outbox.poll_send(batch, &mut self.stream, &mut no_waker);
+        match sent {
+            Poll::Ready(result) => return self.written(result, ctx),
             Poll::Pending if flushing => {}
             Poll::Pending => {
                 ctx.spawn(poll_fn(Self::poll_flush));
             }
         }
+        self.update_queued();
+    }
+
+    /// Keeps the gauges true about what is queued.
+    fn update_queued(&self) {
+        let overflow: usize = self.overflow.iter().map(|next| next.deliver.lines.len()).sum();
+        self.gauges.set_queued(self.outbox.waiting() + overflow);
     }
 
     /// Writes what is queued for the peer.
     fn poll_flush(&mut self, ctx: &mut Context<Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
         loop {
             let result = self.outbox.poll_write(&mut self.stream, cx);
-            while let Some(next) = self.overflow.pop_front() {
-                if !self.outbox.has_room(next.deliver.lines.len()) {
-                    self.overflow.push_front(next);
-                    break;
-                }
-                self.outbox.push(next.deliver.lines.as_bytes().clone());
-            }
+            self.accept_overflow();
+            self.update_queued();
             match result {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(())) if !self.outbox.is_empty() => {}
@@ -301,6 +308,19 @@ impl<S: Stream> Session<S> {
                     self.written(result, ctx);
                     return Poll::Ready(());
                 }
+            }
+        }
+    }
+
+    /// Moves deliveries into the outbox as far as it has room for them.
+    fn accept_overflow(&mut self) {
+        while let Some(next) = self.overflow.pop_front() {
+            if !self.outbox.has_room(next.deliver.lines.len()) {
+                return self.overflow.push_front(next);
+            }
+            self.outbox.push(next.deliver.lines.as_bytes().clone());
+            if self.overflow.is_empty() {
+                self.gauges.set_stalled(None);
             }
         }
     }
@@ -335,6 +355,7 @@ impl<S: Stream> Actor for Session<S> {
             peer: self.peer,
             kind: self.setup.kind.clone(),
             session,
+            gauges: Arc::clone(&self.gauges),
         });
         ctx.wait(register.into_actor(self).map(|answer, session, ctx| match answer {
             Ok(Ok(admission)) => session.admitted(admission, ctx),
@@ -358,11 +379,18 @@ impl<S: Stream> Handler<Deliver> for Session<S> {
     type Result = ();
 
     fn handle(&mut self, deliver: Deliver, ctx: &mut Context<Self>) {
-        if self.write_failed || !matches!(self.phase, Phase::Open | Phase::Draining(_)) {
+        let kicked = Phase::Draining(CloseReason::Kicked);
+        let accepts =
+            matches!(self.phase, Phase::Open | Phase::Draining(_)) && self.phase != kicked;
+        if self.write_failed || !accepts {
             return;
         }
+        self.gauges.count_out(deliver.lines.count(), deliver.lines.len());
         if self.overflow.is_empty() && self.outbox.has_room(deliver.lines.len()) {
             return self.send(deliver.lines.as_bytes().clone(), ctx);
+        }
+        if self.overflow.is_empty() {
+            self.gauges.set_stalled(Some(Instant::now()));
         }
         let (waiting, no_longer_waiting) = oneshot::channel();
         self.overflow.push_back(Overflow { deliver, _waiting: waiting });
@@ -381,7 +409,7 @@ impl<S: Stream> Handler<Close> for Session<S> {
     fn handle(&mut self, close: Close, ctx: &mut Context<Self>) {
         self.output_alive = close.output_alive;
         if self.phase == Phase::Open {
-            self.phase = Phase::Draining(CloseReason::Shutdown);
+            self.phase = Phase::Draining(close.reason);
         }
         self.end_by(close.deadline, ctx);
     }

@@ -54,6 +54,11 @@ impl Lines {
         })
     }
 
+    /// The number of lines.
+    pub fn count(&self) -> usize {
+        memchr_iter(LF, &self.text).count()
+    }
+
     /// The bytes as they go over the wire.
     pub fn as_bytes(&self) -> &Bytes {
         &self.text
