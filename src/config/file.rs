@@ -11,7 +11,7 @@ use super::{Config, ConfigError, Location};
 use crate::events::wording::one_line;
 
 /// The sections of [`Config`]. serde would accept an array for each of them, too.
-pub(super) const SECTIONS: [&str; 4] = ["server", "limits", "timeouts", "console"];
+pub(super) const SECTIONS: [&str; 5] = ["server", "lines", "limits", "timeouts", "console"];
 
 /// Text to be read as a [`Config`].
 pub(super) struct Source {

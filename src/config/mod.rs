@@ -22,7 +22,11 @@ use thiserror::Error;
 
 pub(crate) use self::values::{choice::parse as choice, sessions::expected as expected_sessions};
 use self::{file::Source, values::Choice};
-use crate::{events::wording::os_error_text, wire::outbox::BATCH_OVERHEAD};
+pub use crate::wire::framing::{LineEnd, SendEnd};
+use crate::{
+    events::wording::os_error_text,
+    wire::{framing::Framing, outbox::BATCH_OVERHEAD},
+};
 
 /// How many sessions [`Listen::max_sessions`] may allow.
 pub const SESSIONS: RangeInclusive<usize> = 1..=1_000_000;
@@ -33,6 +37,8 @@ pub const SESSIONS: RangeInclusive<usize> = 1..=1_000_000;
 pub struct Config {
     /// `[server]`
     pub server: Listen,
+    /// `[lines]`
+    pub lines: LinesConfig,
     /// `[limits]`
     pub limits: Limits,
     /// `[timeouts]`
@@ -58,6 +64,25 @@ pub struct Listen {
     /// where the kernel does most of the work.
     #[serde(with = "values::workers")]
     pub workers: usize,
+    /// Whether admitted clients are greeted with `220`; refused ones always get `421`. Default: true.
+    pub greeting: bool,
+    /// Whether telnet commands are answered and removed; if not, their bytes are data. Default: true.
+    pub telnet: bool,
+}
+
+/// How clients' lines end.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LinesConfig {
+    /// What ends a client's line. Default: LF.
+    #[serde(with = "values::choice")]
+    pub end: LineEnd,
+    /// What the hub sends after each line. Default: LF.
+    #[serde(with = "values::choice")]
+    pub send_end: SendEnd,
+    /// A pause of this length also ends a client's line. Default: `None`.
+    #[serde(with = "values::duration_or_off")]
+    pub gap: Option<Duration>,
 }
 
 /// Limits on memory.
@@ -117,7 +142,14 @@ pub enum Format {
 
 impl Default for Listen {
     fn default() -> Self {
-        Self { port: 4444, bind: Ipv4Addr::UNSPECIFIED.into(), max_sessions: 4, workers: 1 }
+        Self {
+            port: 4444,
+            bind: Ipv4Addr::UNSPECIFIED.into(),
+            max_sessions: 4,
+            workers: 1,
+            greeting: true,
+            telnet: true,
+        }
     }
 }
 
@@ -145,6 +177,31 @@ impl Choice for Format {
         match self {
             Self::Text => "text",
             Self::Json => "json",
+        }
+    }
+}
+
+impl Choice for LineEnd {
+    const ALL: &'static [Self] = &[Self::Lf, Self::Cr, Self::Nul, Self::Any];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Lf => "lf",
+            Self::Cr => "cr",
+            Self::Nul => "nul",
+            Self::Any => "any",
+        }
+    }
+}
+
+impl Choice for SendEnd {
+    const ALL: &'static [Self] = &[Self::Lf, Self::CrLf, Self::Cr];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Lf => "lf",
+            Self::CrLf => "crlf",
+            Self::Cr => "cr",
         }
     }
 }
@@ -253,6 +310,12 @@ impl Config {
         })
     }
 
+    /// How the streams of clients are divided into lines.
+    pub(crate) fn framing(&self) -> Framing {
+        let LinesConfig { end, send_end, gap } = self.lines;
+        Framing { end, send_end, gap, telnet: self.server.telnet }
+    }
+
     fn build(source: Option<&Source>, overrides: &Overrides) -> Result<Self, ConfigError> {
         let mut config = match source {
             Some(source) => source.parse()?,
@@ -288,7 +351,7 @@ impl Config {
 
     fn conflict(&self) -> Option<Conflict> {
         let Limits { max_line, outbox } = self.limits;
-        let least = max_line + 1 + BATCH_OVERHEAD;
+        let least = max_line + self.lines.send_end.as_bytes().len() + BATCH_OVERHEAD;
         (outbox < least).then(|| Conflict {
             keys: ["limits.outbox", "limits.max_line"],
             problem: format!(
