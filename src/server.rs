@@ -203,6 +203,8 @@ impl Stream for Socket {
 async fn accept(listener: TcpListener, config: &Config, hub: &Addr<Hub>, workers: &Workers) {
     let setup = Arc::new(Setup {
         hub: HubHandle::new(hub.clone()),
+        greeting: config.server.greeting,
+        framing: config.framing(),
         max_line: config.limits.max_line,
         outbox: config.limits.outbox,
         stall: config.timeouts.stall,

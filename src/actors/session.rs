@@ -41,6 +41,7 @@ use crate::{
     },
     events::CloseReason,
     wire::{
+        framing::Framing,
         greeting,
         line_reader::{Buffers, Lease, LineReader},
         lines::{Decoded, LineDecoder},
@@ -67,6 +68,10 @@ impl Stream for DuplexStream {}
 pub(crate) struct Setup {
     /// The Hub.
     pub(crate) hub: HubHandle,
+    /// Whether an admitted peer is greeted.
+    pub(crate) greeting: bool,
+    /// How the streams in both directions are divided into lines.
+    pub(crate) framing: Framing,
     /// The longest line, in bytes, its end not counted.
     pub(crate) max_line: usize,
     /// The limit on the outbox, in bytes.
@@ -119,7 +124,9 @@ struct Unacked {
 
 /// A delivery that waits for room in the outbox.
 struct Overflow {
-    deliver: Deliver,
+    /// What is sent for it.
+    batch: Bytes,
+    _deliver: Deliver,
     /// Dropped when there was room, or when there will be none.
     _waiting: oneshot::Sender<()>,
 }
@@ -142,12 +149,13 @@ impl<S: Stream> Session<S> {
         pending: Option<OwnedSemaphorePermit>,
     ) -> Self {
         let decoder = LineDecoder::new(setup.max_line);
+        let reader = LineReader::new(decoder, Arc::clone(&setup.buffers)).framed(&setup.framing);
         Self {
             peer,
             stream,
             phase: Phase::New,
             slot: None,
-            reader: LineReader::new(decoder, Arc::clone(&setup.buffers)),
+            reader,
             unacked: VecDeque::new(),
             input_ended: None,
             last_received: None,
@@ -166,7 +174,9 @@ impl<S: Stream> Session<S> {
         self.slot = Some(id);
         self.phase = Phase::Open;
         self.pending = None;
-        self.send(greeting::ready(sessions, max_sessions).into(), ctx);
+        if self.setup.greeting {
+            self.send(greeting::ready(sessions, max_sessions).into(), ctx);
+        }
         if let Some(idle) = self.setup.idle {
             self.last_received = Some(Instant::now());
             self.watch_silence(idle, ctx);
@@ -191,7 +201,9 @@ impl<S: Stream> Session<S> {
                 }
                 Step::Done => return Poll::Ready(()),
             }
-            match self.poll_read(cx) {
+            let read = self.poll_read(cx);
+            self.answer_telnet(ctx);
+            match read {
                 Poll::Pending => {
                     self.linger_if_drained(ctx);
                     return Poll::Pending;
@@ -239,6 +251,21 @@ impl<S: Stream> Session<S> {
         next
     }
 
+    /// Sends the answers to the telnet commands that have been read.
+    fn answer_telnet(&mut self, ctx: &mut Context<Self>) {
+        if let Some(answers) = self.reader.take_answers()
+            && self.accepts_output()
+        {
+            let answers = self.outbox.limit_answers(answers);
+            self.send(answers, ctx);
+        }
+    }
+
+    /// Whether what is sent to the peer may still reach it.
+    fn accepts_output(&self) -> bool {
+        !self.write_failed && matches!(self.phase, Phase::Open | Phase::Draining(_))
+    }
+
     /// Passes on to the Hub what has been read.
     fn pass_on(&mut self, decoded: Decoded) {
         let Some(id) = self.slot else { return };
@@ -274,11 +301,11 @@ impl<S: Stream> Session<S> {
         loop {
             let result = self.outbox.poll_write(&mut self.stream, cx);
             while let Some(next) = self.overflow.pop_front() {
-                if !self.outbox.has_room(next.deliver.lines.len()) {
+                if !self.outbox.has_room(next.batch.len()) {
                     self.overflow.push_front(next);
                     break;
                 }
-                self.outbox.push(next.deliver.lines.as_bytes().clone());
+                self.outbox.push(next.batch);
             }
             match result {
                 Poll::Pending => return Poll::Pending,
@@ -340,14 +367,15 @@ impl<S: Stream> Handler<Deliver> for Session<S> {
     type Result = ();
 
     fn handle(&mut self, deliver: Deliver, ctx: &mut Context<Self>) {
-        if self.write_failed || !matches!(self.phase, Phase::Open | Phase::Draining(_)) {
+        if !self.accepts_output() {
             return;
         }
-        if self.overflow.is_empty() && self.outbox.has_room(deliver.lines.len()) {
-            return self.send(deliver.lines.as_bytes().clone(), ctx);
+        let batch = self.setup.framing.send_end.encode(&deliver.lines);
+        if self.overflow.is_empty() && self.outbox.has_room(batch.len()) {
+            return self.send(batch, ctx);
         }
         let (waiting, no_longer_waiting) = oneshot::channel();
-        self.overflow.push_back(Overflow { deliver, _waiting: waiting });
+        self.overflow.push_back(Overflow { batch, _deliver: deliver, _waiting: waiting });
         let room = tokio::time::timeout(self.setup.stall, no_longer_waiting).into_actor(self);
         ctx.spawn(room.map(|in_time, session, ctx| {
             if in_time.is_err() {

@@ -10,7 +10,7 @@ use crate::{
         stubs::{Inbox, peer, settle, soon, stub},
     },
     events::CloseReason,
-    wire::{line_reader::Buffers, lines::Lines},
+    wire::{framing::Framing, line_reader::Buffers, lines::Lines},
 };
 
 /// A Hub whose Console is played by the test.
@@ -322,6 +322,8 @@ async fn a_session_that_panics_costs_one_client_and_frees_its_slot() {
     let (_, mut healthy) = stage.register(1).await;
     let setup = Setup {
         hub: HubHandle::new(stage.hub.clone()),
+        greeting: true,
+        framing: Framing::default(),
         max_line: 80,
         outbox: 1000,
         stall: std::time::Duration::from_secs(10),

@@ -32,6 +32,8 @@ fn scene(edit: impl FnOnce(&mut Setup)) -> Scene {
     let (deregister, deregisters) = stub();
     let mut setup = Setup {
         hub: HubHandle { register, received, deregister },
+        greeting: true,
+        framing: Framing::default(),
         max_line: 40,
         outbox: 300,
         stall: Duration::from_secs(10),

@@ -173,6 +173,8 @@ async fn an_unfinished_line_of_a_reset_connection_is_dropped() {
     let (deregister, mut deregisters) = stub();
     let setup = Setup {
         hub: HubHandle { register, received, deregister },
+        greeting: true,
+        framing: Framing::default(),
         max_line: 40,
         outbox: 300,
         stall: Duration::from_secs(10),
