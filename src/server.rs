@@ -234,6 +234,8 @@ fn setup(config: &Config, hub: &Addr<Hub>) -> Setup {
     Setup {
         hub: HubHandle::new(hub.clone()),
         kind: PeerKind::Client,
+        greeting: config.server.greeting,
+        framing: config.framing(),
         max_line: config.limits.max_line,
         outbox: config.limits.outbox,
         stall: config.timeouts.stall,
@@ -261,7 +263,9 @@ fn connect_devices(
     for device in config.connect.iter().cloned() {
         let name = device.name.clone().map(Into::into);
         let kind = PeerKind::Device { name };
-        let setup = Arc::new(Setup { kind, ..Setup::clone(setup) });
+        let framing = device.framing(setup.framing);
+        let setup = Setup { kind, framing, greeting: false, ..Setup::clone(setup) };
+        let setup = Arc::new(setup);
         let serve = move |stream, peer| {
             let ended = CancellationToken::new();
             let session = Session::new(Socket::new(stream), peer, Arc::clone(&setup), None);

@@ -44,6 +44,7 @@ use crate::{
     desk::gauges::Gauges,
     events::CloseReason,
     wire::{
+        framing::Framing,
         greeting,
         line_reader::{Buffers, Lease, LineReader},
         lines::{Decoded, LineDecoder},
@@ -70,8 +71,12 @@ impl Stream for DuplexStream {}
 pub(crate) struct Setup {
     /// The Hub.
     pub(crate) hub: HubHandle,
-    /// Which kind of peers these are. Devices are not greeted.
+    /// Which kind of peers these are.
     pub(crate) kind: PeerKind,
+    /// Whether an admitted peer is greeted.
+    pub(crate) greeting: bool,
+    /// How the streams in both directions are divided into lines.
+    pub(crate) framing: Framing,
     /// The longest line, in bytes, its end not counted.
     pub(crate) max_line: usize,
     /// The limit on the outbox, in bytes.
@@ -127,7 +132,9 @@ struct Unacked {
 
 /// A delivery that waits for room in the outbox.
 struct Overflow {
-    deliver: Deliver,
+    /// What is sent for it.
+    batch: Bytes,
+    _deliver: Deliver,
     /// Dropped when there was room, or when there will be none.
     _waiting: oneshot::Sender<()>,
 }
@@ -150,13 +157,14 @@ impl<S: Stream> Session<S> {
         pending: Option<OwnedSemaphorePermit>,
     ) -> Self {
         let decoder = LineDecoder::new(setup.max_line);
+        let reader = LineReader::new(decoder, Arc::clone(&setup.buffers)).framed(&setup.framing);
         Self {
             peer,
             stream,
             phase: Phase::New,
             slot: None,
             gauges: Arc::default(),
-            reader: LineReader::new(decoder, Arc::clone(&setup.buffers)),
+            reader,
             unacked: VecDeque::new(),
             input_ended: None,
             last_received: None,
@@ -181,7 +189,7 @@ impl<S: Stream> Session<S> {
         self.slot = Some(id);
         self.phase = Phase::Open;
         self.pending = None;
-        if self.setup.kind == PeerKind::Client {
+        if self.setup.greeting {
             self.send(greeting::ready(clients, max_clients).into(), ctx);
         }
         if let Some(idle) = self.setup.idle {
@@ -208,7 +216,9 @@ impl<S: Stream> Session<S> {
                 }
                 Step::Done => return Poll::Ready(()),
             }
-            match self.poll_read(cx) {
+            let read = self.poll_read(cx);
+            self.answer_telnet(ctx);
+            match read {
                 Poll::Pending => {
                     self.linger_if_drained(ctx);
                     return Poll::Pending;
@@ -256,6 +266,22 @@ impl<S: Stream> Session<S> {
         next
     }
 
+    /// Sends the answers to the telnet commands that have been read.
+    fn answer_telnet(&mut self, ctx: &mut Context<Self>) {
+        if let Some(answers) = self.reader.take_answers()
+            && self.accepts_output()
+        {
+            let answers = self.outbox.limit_answers(answers);
+            self.send(answers, ctx);
+        }
+    }
+
+    /// Whether what is sent to the peer may still reach it.
+    fn accepts_output(&self) -> bool {
+        let kicked = self.phase == Phase::Draining(CloseReason::Kicked);
+        !self.write_failed && !kicked && matches!(self.phase, Phase::Open | Phase::Draining(_))
+    }
+
     /// Passes on to the Hub what has been read.
     fn pass_on(&mut self, decoded: Decoded) {
         let Some(id) = self.slot else { return };
@@ -291,7 +317,7 @@ impl<S: Stream> Session<S> {
 
     /// Keeps the gauges true about what is queued.
     fn update_queued(&self) {
-        let overflow: usize = self.overflow.iter().map(|next| next.deliver.lines.len()).sum();
+        let overflow: usize = self.overflow.iter().map(|next| next.batch.len()).sum();
         self.gauges.set_queued(self.outbox.waiting() + overflow);
     }
 
@@ -315,10 +341,10 @@ impl<S: Stream> Session<S> {
     /// Moves deliveries into the outbox as far as it has room for them.
     fn accept_overflow(&mut self) {
         while let Some(next) = self.overflow.pop_front() {
-            if !self.outbox.has_room(next.deliver.lines.len()) {
+            if !self.outbox.has_room(next.batch.len()) {
                 return self.overflow.push_front(next);
             }
-            self.outbox.push(next.deliver.lines.as_bytes().clone());
+            self.outbox.push(next.batch);
             if self.overflow.is_empty() {
                 self.gauges.set_stalled(None);
             }
@@ -379,21 +405,19 @@ impl<S: Stream> Handler<Deliver> for Session<S> {
     type Result = ();
 
     fn handle(&mut self, deliver: Deliver, ctx: &mut Context<Self>) {
-        let kicked = Phase::Draining(CloseReason::Kicked);
-        let accepts =
-            matches!(self.phase, Phase::Open | Phase::Draining(_)) && self.phase != kicked;
-        if self.write_failed || !accepts {
+        if !self.accepts_output() {
             return;
         }
-        self.gauges.count_out(deliver.lines.count(), deliver.lines.len());
-        if self.overflow.is_empty() && self.outbox.has_room(deliver.lines.len()) {
-            return self.send(deliver.lines.as_bytes().clone(), ctx);
+        let batch = self.setup.framing.send_end.encode(&deliver.lines);
+        self.gauges.count_out(deliver.lines.count(), batch.len());
+        if self.overflow.is_empty() && self.outbox.has_room(batch.len()) {
+            return self.send(batch, ctx);
         }
         if self.overflow.is_empty() {
             self.gauges.set_stalled(Some(Instant::now()));
         }
         let (waiting, no_longer_waiting) = oneshot::channel();
-        self.overflow.push_back(Overflow { deliver, _waiting: waiting });
+        self.overflow.push_back(Overflow { batch, _deliver: deliver, _waiting: waiting });
         let room = tokio::time::timeout(self.setup.stall, no_longer_waiting).into_actor(self);
         ctx.spawn(room.map(|in_time, session, ctx| {
             if in_time.is_err() {

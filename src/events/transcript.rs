@@ -198,14 +198,17 @@ enum Origin {
 fn push_lines(out: &mut Vec<u8>, prefix: &[u8], lines: &Lines, origin: Origin) {
     out.reserve(2 * lines.len());
     let as_is = lines.is_plain() || origin == Origin::Stdin;
-    for line in lines.iter_with_ends() {
-        out.extend_from_slice(prefix);
-        if as_is {
+    if as_is {
+        for line in lines.iter_with_ends() {
+            out.extend_from_slice(prefix);
             out.extend_from_slice(line);
-        } else {
-            push_escaped(line.strip_suffix(b"\n").unwrap_or(line), false, out);
-            out.push(b'\n');
         }
+        return;
+    }
+    for line in lines.iter() {
+        out.extend_from_slice(prefix);
+        push_escaped(line, false, out);
+        out.push(b'\n');
     }
 }
 

@@ -13,7 +13,13 @@ impl Scene {
     async fn stop(&self) -> Instant {
         let start = Instant::now();
         let deadline = start + DRAIN;
-        soon(self.session.send(Close { deadline, output_alive: true })).await.unwrap();
+        soon(self.session.send(Close {
+            reason: CloseReason::Shutdown,
+            deadline,
+            output_alive: true,
+        }))
+        .await
+        .unwrap();
         start
     }
 }
@@ -174,6 +180,8 @@ async fn an_unfinished_line_of_a_reset_connection_is_dropped() {
     let setup = Setup {
         hub: HubHandle { register, received, deregister },
         kind: PeerKind::Client,
+        greeting: true,
+        framing: Framing::default(),
         max_line: 40,
         outbox: 300,
         stall: Duration::from_secs(10),
@@ -299,7 +307,8 @@ async fn a_stop_without_output_reaches_a_session_that_is_closing_as_idle() {
     soon(scene.deliver(&long)).await;
     tokio::time::advance(Duration::from_secs(13)).await;
     settle().await;
-    let close = Close { deadline: Instant::now() + DRAIN, output_alive: false };
+    let (reason, deadline) = (CloseReason::Shutdown, Instant::now() + DRAIN);
+    let close = Close { reason, deadline, output_alive: false };
     soon(scene.session.send(close)).await.unwrap();
     assert_eq!(scene.read(long.len() + 1).await, format!("{long}\n"));
     let mut end = Box::pin(scene.theirs.read_u8());
