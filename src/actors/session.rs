@@ -73,6 +73,8 @@ pub(crate) struct Setup {
     pub(crate) hub: HubHandle,
     /// Which kind of peers these are.
     pub(crate) kind: PeerKind,
+    /// Whether lines are reversed before they are passed on.
+    pub(crate) reverse: bool,
     /// Whether an admitted peer is greeted.
     pub(crate) greeting: bool,
     /// How the streams in both directions are divided into lines.
@@ -288,7 +290,7 @@ impl<S: Stream> Session<S> {
         let (input, lease) = match decoded {
             Decoded::Lines(lines) => {
                 // The lease comes after the reversal, which would otherwise have to copy the buffer.
-                let lines = reverse_lines(lines);
+                let lines = if self.setup.reverse { reverse_lines(lines) } else { lines };
                 let lease = self.reader.lease(&lines);
                 self.gauges.count_in(lines.count(), lines.len());
                 (Input::Lines(lines), Some(lease))

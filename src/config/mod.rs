@@ -75,6 +75,8 @@ pub struct Listen {
     /// where the kernel does most of the work.
     #[serde(with = "values::workers")]
     pub workers: usize,
+    /// Whether client lines are reversed, or shown as they were sent. Default: true.
+    pub reverse: bool,
     /// Whether admitted clients are greeted with `220`; refused ones always get `421`. Default: true.
     pub greeting: bool,
     /// Whether telnet commands are answered and removed; if not, their bytes are data. Default: true.
@@ -171,6 +173,21 @@ pub struct ConsoleConfig {
     /// The format of stdout. Default: text.
     #[serde(with = "values::choice")]
     pub format: Format,
+    /// Whether operator lines that start with `/` are commands. Default: `Auto`.
+    #[serde(with = "values::choice")]
+    pub commands: Commands,
+}
+
+/// Whether operator lines that start with `/` are commands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Commands {
+    /// If the operator is a person at a terminal.
+    #[default]
+    Auto,
+    /// They are.
+    On,
+    /// They are lines like any other.
+    Off,
 }
 
 /// The format of a program's stdout.
@@ -190,6 +207,7 @@ impl Default for Listen {
             bind: Ipv4Addr::UNSPECIFIED.into(),
             max_sessions: 4,
             workers: 1,
+            reverse: true,
             greeting: true,
             telnet: true,
         }
@@ -250,6 +268,18 @@ impl Display for Connect {
     }
 }
 
+impl Choice for Commands {
+    const ALL: &'static [Self] = &[Self::Auto, Self::On, Self::Off];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::On => "on",
+            Self::Off => "off",
+        }
+    }
+}
+
 impl Choice for Format {
     const ALL: &'static [Self] = &[Self::Text, Self::Json];
 
@@ -297,6 +327,10 @@ pub struct Overrides {
     pub max_sessions: Option<usize>,
     /// For `console.format`.
     pub format: Option<Format>,
+    /// For `server.reverse`.
+    pub reverse: Option<bool>,
+    /// For `console.commands`.
+    pub commands: Option<Commands>,
 }
 
 /// Why a configuration cannot be used, as one plain sentence.
@@ -407,11 +441,13 @@ impl Config {
     }
 
     fn apply(&mut self, overrides: &Overrides) {
-        let Overrides { port, bind, max_sessions, format } = overrides.clone();
+        let Overrides { port, bind, max_sessions, format, commands, reverse } = overrides.clone();
         set(&mut self.server.port, port);
         set(&mut self.server.bind, bind);
         set(&mut self.server.max_sessions, max_sessions);
         set(&mut self.console.format, format);
+        set(&mut self.console.commands, commands);
+        set(&mut self.server.reverse, reverse);
     }
 
     /// Validates values that may have come from this source, among others.

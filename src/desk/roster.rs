@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use super::command::HELP;
 use crate::{address::Zoned, events::SessionInfo};
 
 /// See the [module's documentation](self).
@@ -27,8 +28,23 @@ impl Roster {
         self.sessions().remove(&id);
     }
 
+    /// What the last word of the line may be completed to, if the line is the beginning of a command.
+    pub fn complete_command(&self, line: &str) -> Vec<String> {
+        match line.split_once(' ') {
+            None if line.starts_with('/') => {
+                let names = HELP.iter().filter_map(|(usage, _)| usage.split(' ').next());
+                let commands = names.filter(|name| !name.starts_with("//"));
+                commands.filter(|name| name.starts_with(line)).map(str::to_owned).collect()
+            }
+            Some(("/tell" | "/kick" | "/name", beginning)) if !beginning.contains(' ') => {
+                self.complete(beginning)
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// What may follow `beginning` to refer to a session: its names first, then numbers, then addresses.
-    pub fn complete(&self, beginning: &str) -> Vec<String> {
+    fn complete(&self, beginning: &str) -> Vec<String> {
         let sessions = self.sessions();
         let names = sessions.values().filter_map(|session| session.name.as_deref());
         let mut words: Vec<String> = names.map(str::to_owned).collect();
@@ -59,5 +75,16 @@ mod tests {
             ["1st", "1", "12", "127.0.0.1:1", "127.0.0.1:3", "127.0.0.1:12"]
         );
         assert!(roster.complete("2").is_empty());
+        for (line, expected) in [
+            ("/t", &["/tell"][..]),
+            ("/", &["/help", "/who", "/tell", "/kick", "/name", "/quit"]),
+            ("/tell an", &["anna"]),
+            ("/kick 3", &["3"]),
+            ("/tell anna h", &[]),
+            ("/who a", &[]),
+            ("an", &[]),
+        ] {
+            assert_eq!(roster.complete_command(line), expected, "{line}");
+        }
     }
 }

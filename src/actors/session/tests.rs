@@ -33,6 +33,7 @@ fn scene(edit: impl FnOnce(&mut Setup)) -> Scene {
     let mut setup = Setup {
         hub: HubHandle { register, received, deregister },
         kind: PeerKind::Client,
+        reverse: true,
         greeting: true,
         framing: Framing::default(),
         max_line: 40,

@@ -180,6 +180,7 @@ async fn an_unfinished_line_of_a_reset_connection_is_dropped() {
     let setup = Setup {
         hub: HubHandle { register, received, deregister },
         kind: PeerKind::Client,
+        reverse: true,
         greeting: true,
         framing: Framing::default(),
         max_line: 40,
