@@ -149,10 +149,10 @@ impl LineReader {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Option<Decoded>>> {
         loop {
-            if !self.at_start || self.skip_bom() {
-                if let Some(decoded) = self.decoder.decode(&mut self.rest)? {
-                    return Poll::Ready(Ok(Some(decoded)));
-                }
+            if (!self.at_start || self.skip_bom())
+                && let Some(decoded) = self.decoder.decode(&mut self.rest)?
+            {
+                return Poll::Ready(Ok(Some(decoded)));
             }
             if self.ended && self.truncated {
                 return Poll::Ready(Ok(None));

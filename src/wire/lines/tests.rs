@@ -122,7 +122,7 @@ fn a_batch_never_exceeds_its_limit() {
 #[test]
 fn with_nul_as_the_line_end_cr_and_lf_are_data() {
     let decoder = LineDecoder::new(4).ended_by(0);
-    let decoded = decode_with(decoder, &[b"a\nb\0c\r\0\r\n\0123\r", b"\0", b"12345", b"\0last"]);
+    let decoded = decode_with(decoder, &[b"a\nb\0c\r\0\r\n\x00123\r", b"\0", b"12345", b"\0last"]);
     let lines = [line("a\nb"), line("c\r"), line("\r\n"), line("123\r"), Err(5), line("last")];
     assert_eq!(flattened(decoded), lines);
 }
