@@ -16,6 +16,7 @@ mod delivery;
 mod descriptors;
 mod example;
 mod foreign;
+mod framing;
 mod half_close;
 mod hostile;
 mod house;
@@ -30,8 +31,10 @@ mod refusal;
 mod stalled;
 mod stopping;
 mod support;
+mod telnet;
 #[cfg(feature = "terminal")]
 mod terminal;
 mod transcript;
+mod urgent;
 mod wire;
 mod workers;
