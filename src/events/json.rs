@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{
     ClientEvent, ServerEvent, Stamped,
     render::{Page, Render, push_report},
+    time::rfc3339_micros,
 };
 use crate::wire::{greeting::TOO_MANY_CLIENTS, lines::Lines};
 
@@ -22,7 +23,7 @@ impl Render<ServerEvent> for Json {
         if let ServerEvent::Problem(sentence) = &stamped.event {
             push_report(self.program, &mut page.err, format_args!("{sentence}"));
         }
-        let time = timestamp(stamped);
+        let time = rfc3339_micros(stamped.time);
         if let Some((record, lines)) = server_record(&time, &stamped.event) {
             push_records(&record, lines, &mut page.out);
         }
@@ -34,7 +35,7 @@ impl Render<ClientEvent> for Json {
         if let ClientEvent::Problem(sentence) = &stamped.event {
             push_report(self.program, &mut page.err, format_args!("{sentence}"));
         }
-        let time = timestamp(stamped);
+        let time = rfc3339_micros(stamped.time);
         if let Some((record, lines)) = client_record(&time, &stamped.event) {
             push_records(&record, lines, &mut page.out);
         }
@@ -60,11 +61,6 @@ struct Record<'a> {
     text: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sessions: Option<usize>,
-}
-
-/// UTC in the format of RFC 3339 with microseconds.
-fn timestamp<E>(stamped: &Stamped<E>) -> String {
-    humantime::format_rfc3339_micros(stamped.time).to_string()
 }
 
 /// The record of an event. If it carries lines, each line is a record with its text.

@@ -11,6 +11,7 @@
 mod actors_die;
 mod addresses;
 mod client;
+mod clock;
 mod config;
 mod delivery;
 mod descriptors;
