@@ -29,6 +29,7 @@ mod pty;
 mod readme;
 mod refusal;
 mod stalled;
+mod stdin;
 mod stopping;
 mod support;
 #[cfg(feature = "terminal")]
