@@ -35,6 +35,12 @@ const CTRL_C_GRACE: Duration = Duration::from_secs(1);
 pub fn stop_signals(terminal: Option<&Terminal>) -> io::Result<impl Future<Output = ()> + use<>> {
     let mut signals = StopSignals::listen()?;
     let ctrl_c = terminal.map(Terminal::quit_requested);
+    let mark_interrupt = terminal.map(Terminal::interrupt_marker);
+    let mark_if = move |interrupted| {
+        if let Some(mark) = mark_interrupt.as_ref().filter(|_| interrupted) {
+            mark();
+        }
+    };
     let restore_terminal = terminal.map(Terminal::closer);
     let stop = CancellationToken::new();
     let stopped = stop.clone().cancelled_owned();
@@ -42,11 +48,11 @@ pub fn stop_signals(terminal: Option<&Terminal>) -> io::Result<impl Future<Outpu
     let stop = stop.drop_guard();
     actix_rt::spawn(async move {
         tokio::select! {
-            () = signals.any() => {}
+            interrupted = signals.any() => mark_if(interrupted),
             () = grace_after(ctrl_c) => {}
         }
         drop(stop);
-        signals.interrupt_or_terminate().await;
+        mark_if(signals.interrupt_or_terminate().await);
         if let Some(restore_terminal) = restore_terminal {
             restore_terminal();
         }
@@ -75,14 +81,16 @@ impl StopSignals {
         })
     }
 
-    async fn interrupt_or_terminate(&mut self) {
+    /// Whether it was an interrupt.
+    async fn interrupt_or_terminate(&mut self) -> bool {
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => true,
+            _ = self.terminate.recv() => false,
         }
     }
 
-    async fn any(&mut self) {
+    /// Whether it was an interrupt.
+    async fn any(&mut self) -> bool {
         let hangup = async {
             match &mut self.hangup {
                 Some(hangup) => hangup.recv().await,
@@ -90,9 +98,9 @@ impl StopSignals {
             }
         };
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = hangup => {}
+            _ = self.interrupt.recv() => true,
+            _ = self.terminate.recv() => false,
+            _ = hangup => false,
         }
     }
 }
