@@ -18,6 +18,7 @@ const PROGRAM: &str = "hub-server";
 
 fn main() {
     panics::report_panics(PROGRAM);
+    signals::survive_failed_writes();
     let args: ServerArgs = args::arguments(PROGRAM);
     let config = match Config::load(args.config.as_deref(), &args.overrides()) {
         Ok(config) => config,

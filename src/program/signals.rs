@@ -1,5 +1,8 @@
-//! When to stop: SIGINT, SIGTERM and SIGHUP stop a program in order, a second SIGINT or SIGTERM
-//! ends it at once.
+//! Signals. SIGINT, SIGTERM and SIGHUP stop a program in order; a second SIGINT or SIGTERM ends it at
+//! once. SIGPIPE and SIGXFSZ, which only report that a write has failed, end no program.
+//!
+//! All others keep their meaning. SIGXCPU is a limit like SIGKILL: it reports no failed call that could
+//! be handled. SIGTTIN and SIGTTOU stop a background job that uses the terminal, as its user expects.
 
 use std::{
     fs,
@@ -10,16 +13,35 @@ use std::{
 
 use rustix::process::Signal as SignalNumber;
 use tokio::{
+    runtime::Builder,
     signal::unix::{Signal, SignalKind, signal},
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
 
+use super::descriptors::check_available;
 use crate::terminal::Terminal;
 
 /// How long a program may take to notice the end of its input after Ctrl-C. It does not notice while
 /// it waits for a peer, so after this time Ctrl-C counts as a stop signal.
 const CTRL_C_GRACE: Duration = Duration::from_secs(1);
+
+/// Makes a write that exceeds a limit on the size of files (ulimit -f) fail with EFBIG, which is
+/// reported like a full disk. The default action of SIGXFSZ would end the program without a word.
+/// Call it before anything is printed. (Rust's runtime does the same for SIGPIPE.)
+///
+/// Tokio's handler replaces the default action for as long as the program runs. Unlike a signal that is
+/// ignored, one with a handler has its default action in the programs that this one might start.
+pub fn survive_failed_writes() {
+    // Without descriptors for this, the program cannot start anyway, and reports that. Tokio would panic.
+    if check_available(1).is_ok()
+        && let Ok(runtime) = Builder::new_current_thread().enable_io().build()
+    {
+        let _context = runtime.enter();
+        // The kernel refuses handlers only for signals that do not exist, SIGKILL and SIGSTOP.
+        let _ = signal(SignalKind::from_raw(SignalNumber::XFSZ.as_raw()));
+    }
+}
 
 /// Ready at the first SIGINT, SIGTERM or SIGHUP, or a second after Ctrl-C at the terminal. From now
 /// on these signals do not end the program by themselves, and SIGHUP stays ignored if it was at the

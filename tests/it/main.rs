@@ -28,6 +28,7 @@ mod paused;
 mod pty;
 mod readme;
 mod refusal;
+mod signals;
 mod stalled;
 mod stdin;
 mod stopping;
