@@ -11,6 +11,7 @@
 mod actors_die;
 mod addresses;
 mod client;
+mod clock;
 mod config;
 mod delivery;
 mod descriptors;
@@ -28,7 +29,9 @@ mod paused;
 mod pty;
 mod readme;
 mod refusal;
+mod signals;
 mod stalled;
+mod stdin;
 mod stopping;
 mod support;
 mod telnet;

@@ -1,12 +1,11 @@
 //! Telnet clients: their commands are answered, and are in no line.
 
+use crate::support::{Hub, heavy};
+#[cfg(feature = "terminal")]
 use crate::{
     foreign::is_installed,
     pty::{OnPty, WINDOW},
-    support::{Hub, heavy},
 };
-
-const CTRL_C: &str = "\x03";
 
 /// Who sends what at the start of `plink -telnet`: a subnegotiation, offers and requests.
 const NEGOTIATION: &[u8] =
@@ -18,8 +17,11 @@ fn message(hub: &Hub) -> String {
     line.split_once("Client message = ").unwrap().1.to_owned()
 }
 
+#[cfg(feature = "terminal")]
 #[test]
 fn telnet_works_after_ctrl_c() {
+    const CTRL_C: &str = "\x03";
+
     if !is_installed("telnet") {
         return;
     }
