@@ -14,6 +14,7 @@ mod client;
 mod config;
 mod delivery;
 mod descriptors;
+mod docs;
 mod example;
 mod foreign;
 mod half_close;
