@@ -62,6 +62,6 @@ pub use self::{
 pub mod internals {
     pub use crate::{
         events::escape::escape,
-        wire::{line_reader, lines, outbox, reverse},
+        wire::{framing, line_reader, lines, outbox, reverse},
     };
 }

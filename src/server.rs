@@ -27,10 +27,11 @@ use crate::{
         hub::{self, Hub},
         messages::{Bound, Drain, HubHandle, Observed, PeerKind, Report},
         session::{Session, Setup, Stream},
-        stdin_reader::{Finish, RelayHandle, StdinReader},
+        stdin_reader::{self, DeskHandle, Ending, Finish, StdinReader},
     },
     address::{BindAddress, Zoned},
-    config::{Config, ConfigError},
+    config::{Commands, Config, ConfigError},
+    desk::roster::Roster,
     events::{ServerEvent, wording::os_error_text},
     net::{device, listener, socket::Socket},
     wire::line_reader::Buffers,
@@ -96,6 +97,7 @@ pub struct Server {
     operator: Option<Operator>,
     outputs: Outputs<ServerEvent>,
     observers: Vec<Recipient<Observed>>,
+    roster: Option<Roster>,
 }
 
 type Input = Box<dyn AsyncRead + Unpin>;
@@ -122,7 +124,15 @@ impl Server {
         let listener = listener::bind(address, sessions, &config.timeouts).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let outputs = Outputs::quiet();
-        Ok(Self { config, listener, address, operator: None, outputs, observers: Vec::new() })
+        Ok(Self {
+            config,
+            listener,
+            address,
+            operator: None,
+            outputs,
+            observers: Vec::new(),
+            roster: None,
+        })
     }
 
     /// Sets where events are printed. Default: nowhere.
@@ -139,6 +149,14 @@ impl Server {
         self
     }
 
+    /// Has the sessions listed here, for the completion at a terminal.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn roster(mut self, roster: Roster) -> Self {
+        self.roster = Some(roster);
+        self
+    }
+
     /// The address of the listener, with the actual port.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
@@ -151,7 +169,8 @@ impl Server {
         self
     }
 
-    /// Broadcasts the lines of this input, and stops when it ends.
+    /// Broadcasts the lines of this input, and stops when it ends: the operator is a person at a terminal.
+    /// Unless `console.commands` says otherwise, lines that start with `/` are commands.
     #[must_use]
     pub fn operator_until_eof(mut self, input: impl AsyncRead + Unpin + 'static) -> Self {
         self.operator = Some(Operator { input: Box::new(input), until_eof: true });
@@ -174,7 +193,7 @@ impl Server {
     /// order for that reason.
     pub async fn run(self, until: impl Future<Output = ()>) -> Result<(), ServerError> {
         System::try_current().ok_or(ServerError::NoSystem)?;
-        let Self { config, listener, address, operator, outputs, observers } = self;
+        let Self { config, listener, address, operator, outputs, observers, roster } = self;
         let failed = |source| ServerError::Bind { address, source };
         let listener = TcpListener::from_std(listener).map_err(failed)?;
 
@@ -183,6 +202,8 @@ impl Server {
             max_clients: config.server.max_sessions,
             slot: config.timeouts.slot.unwrap_or_default(),
             names: config.names.clone(),
+            stall: config.timeouts.stall,
+            roster,
         };
         let (hub, console_gone) = Hub::new(settings, console, observers);
         let hub = hub.start();
@@ -232,6 +253,9 @@ fn setup(config: &Config, hub: &Addr<Hub>) -> Setup {
     Setup {
         hub: HubHandle::new(hub.clone()),
         kind: PeerKind::Client,
+        reverse: config.server.reverse,
+        greeting: config.server.greeting,
+        framing: config.framing(),
         max_line: config.limits.max_line,
         outbox: config.limits.outbox,
         stall: config.timeouts.stall,
@@ -259,7 +283,9 @@ fn connect_devices(
     for device in config.connect.iter().cloned() {
         let name = device.name.clone().map(Into::into);
         let kind = PeerKind::Device { name };
-        let setup = Arc::new(Setup { kind, ..Setup::clone(setup) });
+        let framing = device.framing(setup.framing);
+        let setup = Setup { kind, framing, greeting: false, ..Setup::clone(setup) };
+        let setup = Arc::new(setup);
         let serve = move |stream, peer| {
             let ended = CancellationToken::new();
             let session = Session::new(Socket::new(stream), peer, Arc::clone(&setup), None);
@@ -340,28 +366,34 @@ impl Drop for Workers {
 
 impl Operator {
     fn start(self, config: &Config, hub: &Addr<Hub>) -> RunningOperator {
-        let relay =
-            RelayHandle { broadcast: hub.clone().recipient(), report: hub.clone().recipient() };
-        let (max_line, outbox) = (config.limits.max_line, config.limits.outbox);
-        let (reader, ended) = StdinReader::new(self.input, max_line, outbox, relay);
-        RunningOperator { reader: reader.start(), ended, until_eof: self.until_eof }
+        let settings = stdin_reader::Settings {
+            max_line: config.limits.max_line,
+            outbox: config.limits.outbox,
+            commands: match config.console.commands {
+                Commands::Auto => self.until_eof,
+                Commands::On => true,
+                Commands::Off => false,
+            },
+        };
+        let (reader, ending) = StdinReader::new(self.input, settings, DeskHandle::new(hub));
+        RunningOperator { reader: reader.start(), ending, until_eof: self.until_eof }
     }
 }
 
-/// An operator whose lines are being broadcast.
+/// An operator whose lines are being read.
 struct RunningOperator {
     reader: Addr<StdinReader<Input>>,
-    /// Cancelled when the input has ended.
-    ended: CancellationToken,
+    ending: Ending,
     until_eof: bool,
 }
 
 impl RunningOperator {
-    /// Ready when the operator's input has ended, if that stops the server.
+    /// Ready when the operator stops the server, by a command or by the end of the input.
     async fn stops_server(operator: Option<&Self>) {
         match operator {
-            Some(operator) if operator.until_eof => operator.ended.cancelled().await,
-            _ => std::future::pending().await,
+            Some(Self { ending, until_eof: true, .. }) => ending.ended.cancelled().await,
+            Some(Self { ending, .. }) => ending.quit.cancelled().await,
+            None => std::future::pending().await,
         }
     }
 }

@@ -7,13 +7,15 @@
 //!
 //! [`Observed`]: crate::actors::messages::Observed
 
+mod desk;
 mod observers;
 mod print_queue;
 mod waiting;
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    time::Duration,
+    sync::Arc,
+    time::{Duration, SystemTime},
 };
 
 use actix::{
@@ -33,7 +35,7 @@ use crate::{
         Observed, PeerKind, Print, Receipt, Received, Refused, Register, Report, SessionHandle,
         SessionId,
     },
-    desk::names::Names,
+    desk::{gauges::Gauges, names::Names, roster::Roster},
     events::{CloseReason, DiscardReason, ServerEvent, SessionInfo},
 };
 
@@ -58,6 +60,10 @@ pub(crate) struct Settings {
     pub(crate) slot: Duration,
     /// The names of clients, by address.
     pub(crate) names: Names,
+    /// How long a session that is kicked may take to end.
+    pub(crate) stall: Duration,
+    /// Where the sessions are listed for the operator's completion, if anybody needs that.
+    pub(crate) roster: Option<Roster>,
 }
 
 /// See the [module's documentation](self).
@@ -87,8 +93,12 @@ pub(crate) struct Hub {
 
 struct Entry {
     info: SessionInfo,
+    /// The name that the session has unless the operator names it.
+    original_name: Option<Arc<str>>,
     is_client: bool,
+    since: SystemTime,
     session: SessionHandle,
+    gauges: Arc<Gauges>,
 }
 
 impl Hub {
@@ -123,16 +133,25 @@ impl Hub {
 
     /// Adds a session to the registry.
     fn admit(&mut self, register: Register, ctx: &mut Context<Self>) -> Admission {
-        let Register { peer, kind, session } = register;
+        let Register { peer, kind, session, gauges } = register;
         self.last_id += 1;
         let name = match &kind {
             PeerKind::Device { name: Some(name) } => Some(name.clone()),
             _ => self.settings.names.find(peer.ip()).map(|name| name.clone().into()),
         };
-        let info = SessionInfo { id: self.last_id, name, peer };
+        let info = SessionInfo { id: self.last_id, name: name.clone(), peer };
         let (id, is_client) = (SessionId(self.last_id), kind == PeerKind::Client);
         self.clients += usize::from(is_client);
-        self.sessions.insert(id, Entry { info: info.clone(), is_client, session });
+        self.list_for_completion(&info);
+        let entry = Entry {
+            info: info.clone(),
+            original_name: name,
+            is_client,
+            since: SystemTime::now(),
+            session,
+            gauges,
+        };
+        self.sessions.insert(id, entry);
         let sessions = self.sessions.len();
         self.emit(ServerEvent::Connected { session: info, by_hub: !is_client, sessions }, ctx);
         Admission { id, clients: self.clients, max_clients: self.settings.max_clients }
@@ -164,6 +183,24 @@ impl Hub {
     fn emit_acked(&mut self, event: ServerEvent, ctx: &mut Context<Self>) -> Ack {
         self.emit(event, ctx);
         self.pending.ack()
+    }
+
+    /// Emits lines of the operator. Resolves when the Console is at most [`MAX_UNACKED`] of them behind.
+    fn emit_ahead(
+        &mut self,
+        event: ServerEvent,
+        ctx: &mut Context<Self>,
+    ) -> impl Future<Output = Result<(), ConsoleGone>> + use<> {
+        let ack = self.emit_acked(event, ctx);
+        self.unacked_broadcasts.push_back(ack);
+        let full = self.unacked_broadcasts.len() > MAX_UNACKED;
+        let oldest = if full { self.unacked_broadcasts.pop_front() } else { None };
+        async {
+            match oldest {
+                Some(oldest) => acknowledgement(oldest).await,
+                None => Ok(()),
+            }
+        }
     }
 
     /// Sends all pending events to the Console, unless that has enough to do.
@@ -273,13 +310,17 @@ impl Handler<Deregister> for Hub {
             return;
         };
         self.clients -= usize::from(is_client);
+        if let Some(roster) = &self.settings.roster {
+            roster.remove(session.id);
+        }
         if let Some(bytes) = unfinished {
             let session = session.clone();
             let reason = match reason {
                 CloseReason::Left | CloseReason::Lost => DiscardReason::ConnectionLost,
-                CloseReason::Stalled | CloseReason::Idle | CloseReason::Shutdown => {
-                    DiscardReason::Unfinished
-                }
+                CloseReason::Stalled
+                | CloseReason::Idle
+                | CloseReason::Shutdown
+                | CloseReason::Kicked => DiscardReason::Unfinished,
             };
             self.emit(ServerEvent::Discarded { session, reason, bytes }, ctx);
         }
@@ -305,17 +346,11 @@ impl Handler<Broadcast> for Hub {
         }
         drop(receipt);
         let sessions = self.sessions.len();
-        let ack = self.emit_acked(ServerEvent::Broadcast { lines, sessions }, ctx);
-        self.unacked_broadcasts.push_back(ack);
-        let full = self.unacked_broadcasts.len() > MAX_UNACKED;
-        let oldest = if full { self.unacked_broadcasts.pop_front() } else { None };
+        let printed = self.emit_ahead(ServerEvent::Broadcast { lines, sessions }, ctx);
         Box::pin(async {
             // It fails when the last session has dropped its receipt: that is the signal.
             let _ = all_accepted.await;
-            match oldest {
-                Some(oldest) => acknowledgement(oldest).await,
-                None => Ok(()),
-            }
+            printed.await
         })
     }
 }
@@ -335,7 +370,8 @@ impl Handler<Drain> for Hub {
         self.draining = true;
         self.refuse_all_waiting(ctx);
         let output_alive = self.console_alive.is_some();
-        let close = Close { deadline: drain.deadline, output_alive };
+        let (reason, deadline) = (CloseReason::Shutdown, drain.deadline);
+        let close = Close { reason, deadline, output_alive };
         for entry in self.sessions.values() {
             #[expect(clippy::disallowed_methods, reason = "a Session that is gone need not close")]
             entry.session.close.do_send(close);

@@ -9,6 +9,7 @@ use thiserror::Error;
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
+    desk::{command::Who, gauges::Gauges, names::Name, table::Row},
     events::{CloseReason, ServerEvent, Stamped},
     wire::lines::Lines,
 };
@@ -27,6 +28,8 @@ pub(crate) struct Register {
     pub(crate) kind: PeerKind,
     /// How to reach the Session.
     pub(crate) session: SessionHandle,
+    /// What the session has received and sent.
+    pub(crate) gauges: Arc<Gauges>,
 }
 
 impl Message for Register {
@@ -140,9 +143,11 @@ impl Receipt {
     }
 }
 
-/// Hub → Session: the server is stopping. Read what has arrived, flush, deregister.
+/// Hub → Session: end. Read what has arrived, flush, deregister.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Close {
+    /// Why the session ends.
+    pub(crate) reason: CloseReason,
     /// When the session ends even if something is still queued.
     pub(crate) deadline: Instant,
     /// Whether the peer's lines still reach stdout. If not, the session must not close in an orderly
@@ -161,6 +166,82 @@ pub(crate) struct Broadcast(pub Lines);
 
 impl Message for Broadcast {
     type Result = Result<(), ConsoleGone>;
+}
+
+/// To the Hub: lines for one session. Acknowledged like [`Broadcast`], but waits for this session alone.
+#[derive(Debug)]
+pub(crate) struct Tell {
+    /// The session.
+    pub(crate) who: Who,
+    /// The lines.
+    pub(crate) lines: Lines,
+}
+
+impl Message for Tell {
+    type Result = Result<(), DeskError>;
+}
+
+/// To the Hub: end a session. Answered at once; the session ends within `timeouts.stall`.
+#[derive(Debug)]
+pub(crate) struct Kick {
+    /// The session.
+    pub(crate) who: Who,
+}
+
+impl Message for Kick {
+    type Result = Result<(), DeskError>;
+}
+
+/// To the Hub: name a session, or give it its original name back.
+#[derive(Debug)]
+pub(crate) struct Rename {
+    /// The session.
+    pub(crate) who: Who,
+    /// The new name.
+    pub(crate) name: Option<Name>,
+}
+
+impl Message for Rename {
+    type Result = Result<(), DeskError>;
+}
+
+/// To the Hub: which sessions are there? Ordered by number.
+#[derive(Debug)]
+pub(crate) struct List;
+
+impl Message for List {
+    type Result = Vec<Row>;
+}
+
+/// To the Hub: print the answer to a command. Acknowledged when the Console has written it.
+#[derive(Debug)]
+pub(crate) struct Show(pub(crate) String);
+
+impl Message for Show {
+    type Result = Result<(), ConsoleGone>;
+}
+
+/// Why the Hub did not do what the operator asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(crate) enum DeskError {
+    /// No session is meant.
+    #[error("there is no client {0}; /who lists them")]
+    Unknown(Who),
+    /// Several sessions are meant.
+    #[error("several clients are called {who}: use one of the numbers {}", list(.numbers))]
+    Several {
+        /// The name.
+        who: Who,
+        /// Their numbers.
+        numbers: Vec<u64>,
+    },
+    /// Nothing more is printed.
+    #[error(transparent)]
+    ConsoleGone(#[from] ConsoleGone),
+}
+
+fn list(numbers: &[u64]) -> String {
+    numbers.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Anybody → Hub: a problem that the operator should know about, in one plain sentence.

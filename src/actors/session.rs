@@ -41,8 +41,10 @@ use crate::{
         },
         poll_fn::poll_fn,
     },
+    desk::gauges::Gauges,
     events::CloseReason,
     wire::{
+        framing::Framing,
         greeting,
         line_reader::{Buffers, Lease, LineReader},
         lines::{Decoded, LineDecoder},
@@ -69,8 +71,14 @@ impl Stream for DuplexStream {}
 pub(crate) struct Setup {
     /// The Hub.
     pub(crate) hub: HubHandle,
-    /// Which kind of peers these are. Devices are not greeted.
+    /// Which kind of peers these are.
     pub(crate) kind: PeerKind,
+    /// Whether lines are reversed before they are passed on.
+    pub(crate) reverse: bool,
+    /// Whether an admitted peer is greeted.
+    pub(crate) greeting: bool,
+    /// How the streams in both directions are divided into lines.
+    pub(crate) framing: Framing,
     /// The longest line, in bytes, its end not counted.
     pub(crate) max_line: usize,
     /// The limit on the outbox, in bytes.
@@ -95,6 +103,7 @@ pub(crate) struct Session<S> {
     phase: Phase,
     /// The Hub's name for the session, while it has a slot.
     slot: Option<SessionId>,
+    gauges: Arc<Gauges>,
     reader: LineReader,
     /// Batches that the Hub has not acknowledged, oldest first.
     unacked: VecDeque<Unacked>,
@@ -125,7 +134,9 @@ struct Unacked {
 
 /// A delivery that waits for room in the outbox.
 struct Overflow {
-    deliver: Deliver,
+    /// What is sent for it.
+    batch: Bytes,
+    _deliver: Deliver,
     /// Dropped when there was room, or when there will be none.
     _waiting: oneshot::Sender<()>,
 }
@@ -148,12 +159,14 @@ impl<S: Stream> Session<S> {
         pending: Option<OwnedSemaphorePermit>,
     ) -> Self {
         let decoder = LineDecoder::new(setup.max_line);
+        let reader = LineReader::new(decoder, Arc::clone(&setup.buffers)).framed(&setup.framing);
         Self {
             peer,
             stream,
             phase: Phase::New,
             slot: None,
-            reader: LineReader::new(decoder, Arc::clone(&setup.buffers)),
+            gauges: Arc::default(),
+            reader,
             unacked: VecDeque::new(),
             input_ended: None,
             last_received: None,
@@ -178,7 +191,7 @@ impl<S: Stream> Session<S> {
         self.slot = Some(id);
         self.phase = Phase::Open;
         self.pending = None;
-        if self.setup.kind == PeerKind::Client {
+        if self.setup.greeting {
             self.send(greeting::ready(clients, max_clients).into(), ctx);
         }
         if let Some(idle) = self.setup.idle {
@@ -205,7 +218,9 @@ impl<S: Stream> Session<S> {
                 }
                 Step::Done => return Poll::Ready(()),
             }
-            match self.poll_read(cx) {
+            let read = self.poll_read(cx);
+            self.answer_telnet(ctx);
+            match read {
                 Poll::Pending => {
                     self.linger_if_drained(ctx);
                     return Poll::Pending;
@@ -253,14 +268,31 @@ impl<S: Stream> Session<S> {
         next
     }
 
+    /// Sends the answers to the telnet commands that have been read.
+    fn answer_telnet(&mut self, ctx: &mut Context<Self>) {
+        if let Some(answers) = self.reader.take_answers()
+            && self.accepts_output()
+        {
+            let answers = self.outbox.limit_answers(answers);
+            self.send(answers, ctx);
+        }
+    }
+
+    /// Whether what is sent to the peer may still reach it.
+    fn accepts_output(&self) -> bool {
+        let kicked = self.phase == Phase::Draining(CloseReason::Kicked);
+        !self.write_failed && !kicked && matches!(self.phase, Phase::Open | Phase::Draining(_))
+    }
+
     /// Passes on to the Hub what has been read.
     fn pass_on(&mut self, decoded: Decoded) {
         let Some(id) = self.slot else { return };
         let (input, lease) = match decoded {
             Decoded::Lines(lines) => {
                 // The lease comes after the reversal, which would otherwise have to copy the buffer.
-                let lines = reverse_lines(lines);
+                let lines = if self.setup.reverse { reverse_lines(lines) } else { lines };
                 let lease = self.reader.lease(&lines);
+                self.gauges.count_in(lines.count(), lines.len());
                 (Input::Lines(lines), Some(lease))
             }
             Decoded::Discarded(bytes) => (Input::Overlong(bytes), None),
@@ -274,26 +306,29 @@ impl<S: Stream> Session<S> {
         let flushing = !self.outbox.is_empty();
         // If the stream does not accept everything, the flush tries again with a real waker.
         let mut no_waker = TaskContext::from_waker(Waker::noop());
-        match self.outbox.poll_send(batch, &mut self.stream, &mut no_waker) {
-            Poll::Ready(result) => self.written(result, ctx),
+        let sent = self.outbox.poll_send(batch, &mut self.stream, &mut no_waker);
+        match sent {
+            Poll::Ready(result) => return self.written(result, ctx),
             Poll::Pending if flushing => {}
             Poll::Pending => {
                 ctx.spawn(poll_fn(Self::poll_flush));
             }
         }
+        self.update_queued();
+    }
+
+    /// Keeps the gauges true about what is queued.
+    fn update_queued(&self) {
+        let overflow: usize = self.overflow.iter().map(|next| next.batch.len()).sum();
+        self.gauges.set_queued(self.outbox.waiting() + overflow);
     }
 
     /// Writes what is queued for the peer.
     fn poll_flush(&mut self, ctx: &mut Context<Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
         loop {
             let result = self.outbox.poll_write(&mut self.stream, cx);
-            while let Some(next) = self.overflow.pop_front() {
-                if !self.outbox.has_room(next.deliver.lines.len()) {
-                    self.overflow.push_front(next);
-                    break;
-                }
-                self.outbox.push(next.deliver.lines.as_bytes().clone());
-            }
+            self.accept_overflow();
+            self.update_queued();
             match result {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(())) if !self.outbox.is_empty() => {}
@@ -301,6 +336,19 @@ impl<S: Stream> Session<S> {
                     self.written(result, ctx);
                     return Poll::Ready(());
                 }
+            }
+        }
+    }
+
+    /// Moves deliveries into the outbox as far as it has room for them.
+    fn accept_overflow(&mut self) {
+        while let Some(next) = self.overflow.pop_front() {
+            if !self.outbox.has_room(next.batch.len()) {
+                return self.overflow.push_front(next);
+            }
+            self.outbox.push(next.batch);
+            if self.overflow.is_empty() {
+                self.gauges.set_stalled(None);
             }
         }
     }
@@ -335,6 +383,7 @@ impl<S: Stream> Actor for Session<S> {
             peer: self.peer,
             kind: self.setup.kind.clone(),
             session,
+            gauges: Arc::clone(&self.gauges),
         });
         ctx.wait(register.into_actor(self).map(|answer, session, ctx| match answer {
             Ok(Ok(admission)) => session.admitted(admission, ctx),
@@ -358,14 +407,19 @@ impl<S: Stream> Handler<Deliver> for Session<S> {
     type Result = ();
 
     fn handle(&mut self, deliver: Deliver, ctx: &mut Context<Self>) {
-        if self.write_failed || !matches!(self.phase, Phase::Open | Phase::Draining(_)) {
+        if !self.accepts_output() {
             return;
         }
-        if self.overflow.is_empty() && self.outbox.has_room(deliver.lines.len()) {
-            return self.send(deliver.lines.as_bytes().clone(), ctx);
+        let batch = self.setup.framing.send_end.encode(&deliver.lines);
+        self.gauges.count_out(deliver.lines.count(), batch.len());
+        if self.overflow.is_empty() && self.outbox.has_room(batch.len()) {
+            return self.send(batch, ctx);
+        }
+        if self.overflow.is_empty() {
+            self.gauges.set_stalled(Some(Instant::now()));
         }
         let (waiting, no_longer_waiting) = oneshot::channel();
-        self.overflow.push_back(Overflow { deliver, _waiting: waiting });
+        self.overflow.push_back(Overflow { batch, _deliver: deliver, _waiting: waiting });
         let room = tokio::time::timeout(self.setup.stall, no_longer_waiting).into_actor(self);
         ctx.spawn(room.map(|in_time, session, ctx| {
             if in_time.is_err() {
@@ -381,7 +435,7 @@ impl<S: Stream> Handler<Close> for Session<S> {
     fn handle(&mut self, close: Close, ctx: &mut Context<Self>) {
         self.output_alive = close.output_alive;
         if self.phase == Phase::Open {
-            self.phase = Phase::Draining(CloseReason::Shutdown);
+            self.phase = Phase::Draining(close.reason);
         }
         self.end_by(close.deadline, ctx);
     }

@@ -1,31 +1,32 @@
-//! The StdinReader: reads the operator's lines and has them broadcast.
+//! The StdinReader: reads the operator's lines, and has them broadcast or does what they ask for.
 //!
-//! Handles [`Finish`]. Sends [`Broadcast`], one at a time, and [`Report`] for a line that is too long
-//! and for input that cannot be read. It ends with its input, with the Console, or after [`Finish`].
+//! Handles [`Finish`]. Sends `Broadcast`, or `Tell`, `Kick`, `Rename`, `List` and `Show` for commands,
+//! and `Report` for mistakes, for a line that is too long and for input that cannot be read:
+//! one message at a time, in the order of the lines. It ends with its input, with the Console, with the
+//! command `/quit`, or after [`Finish`].
+
+mod orders;
 
 use std::{
+    collections::VecDeque,
     future::Future,
     io,
     pin::Pin,
     task::{Context as TaskContext, Poll, ready},
 };
 
-use actix::{
-    Actor, ActorContext, AsyncContext, Context, Handler, MailboxError, Message, Recipient,
-    ResponseFuture,
-};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, ResponseFuture};
 use tokio::io::AsyncRead;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub(crate) use self::orders::DeskHandle;
+use self::orders::Order;
 use crate::{
-    actors::{
-        messages::{Broadcast, ConsoleGone, Report},
-        poll_fn::poll_fn,
-    },
+    actors::{messages::ConsoleGone, poll_fn::poll_fn},
     events::wording::os_error_text,
     wire::{
         line_reader::{Buffers, Lease, LineReader},
-        lines::{BATCH, Decoded, LineDecoder, Lines},
+        lines::{BATCH, Decoded, LineDecoder},
         outbox::BATCH_OVERHEAD,
     },
 };
@@ -41,90 +42,92 @@ impl Message for Finish {
     type Result = ();
 }
 
-/// How the StdinReader reaches the Hub.
-#[derive(Clone)]
-pub(crate) struct RelayHandle {
-    /// Broadcasts lines.
-    pub(crate) broadcast: Recipient<Broadcast>,
-    /// Reports problems with the input.
-    pub(crate) report: Recipient<Report>,
+/// What a StdinReader is configured with.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// The longest line, in bytes, its end not counted.
+    pub(crate) max_line: usize,
+    /// The limit on an outbox, in bytes. No batch is larger.
+    pub(crate) outbox: usize,
+    /// Whether lines that start with `/` are commands.
+    pub(crate) commands: bool,
 }
 
-/// The next message to the Hub.
-enum Next {
-    Broadcast(Lines),
-    Report(String),
-}
-
-/// A message that the Hub has not acknowledged.
+/// An order that the Hub has not acknowledged.
 struct Unacked {
     ack: Ack,
     _lease: Option<Lease>,
 }
 
-type Ack = Pin<Box<dyn Future<Output = Result<Result<(), ConsoleGone>, MailboxError>>>>;
+type Ack = Pin<Box<dyn Future<Output = Result<(), ConsoleGone>>>>;
 
 /// See the [module's documentation](self).
 pub(crate) struct StdinReader<R> {
     input: R,
     reader: LineReader,
-    max_line: usize,
-    relay: RelayHandle,
+    settings: Settings,
+    desk: DeskHandle,
     unacked: Option<Unacked>,
     /// What was read while that is under way.
-    next: Option<Next>,
+    orders: VecDeque<Order>,
     input_ended: bool,
     ended: CancellationToken,
+    /// Cancelled by the command `/quit`.
+    quit: CancellationToken,
     /// Cancels `ended` with this actor.
     _guard: DropGuard,
 }
 
+/// When a StdinReader has ended, and whether it was asked to stop the server.
+#[derive(Clone, Debug)]
+pub(crate) struct Ending {
+    /// Cancelled when the reader has ended.
+    pub(crate) ended: CancellationToken,
+    /// Cancelled when the operator has asked to stop the server.
+    pub(crate) quit: CancellationToken,
+}
+
 impl<R: AsyncRead + Unpin + 'static> StdinReader<R> {
-    /// A reader of `input` for lines of up to `max_line` bytes, in batches that an outbox of
-    /// `outbox` bytes can hold. The token is cancelled when the reader has ended.
-    pub(crate) fn new(
-        input: R,
-        max_line: usize,
-        outbox: usize,
-        relay: RelayHandle,
-    ) -> (Self, CancellationToken) {
-        let max_batch = BATCH.min(outbox.saturating_sub(BATCH_OVERHEAD));
-        let decoder = LineDecoder::with_batch(max_line, max_batch);
-        let ended = CancellationToken::new();
+    /// A reader of `input`, in batches that an outbox can hold.
+    pub(crate) fn new(input: R, settings: Settings, desk: DeskHandle) -> (Self, Ending) {
+        let max_batch = BATCH.min(settings.outbox.saturating_sub(BATCH_OVERHEAD));
+        let decoder = LineDecoder::with_batch(settings.max_line, max_batch);
+        let ending = Ending { ended: CancellationToken::new(), quit: CancellationToken::new() };
         let reader = Self {
             input,
             reader: LineReader::new(decoder, Buffers::new(BUFFERS)),
-            max_line,
-            relay,
+            settings,
+            desk,
             unacked: None,
-            next: None,
+            orders: VecDeque::new(),
             input_ended: false,
-            ended: ended.clone(),
-            _guard: ended.clone().drop_guard(),
+            ended: ending.ended.clone(),
+            quit: ending.quit.clone(),
+            _guard: ending.ended.clone().drop_guard(),
         };
-        (reader, ended)
+        (reader, ending)
     }
 
     /// Reads, and sends what has been read. Actix polls this after every message, so [`Finish`] only
     /// needs to stop the reader.
     fn poll_reading(&mut self, ctx: &mut Context<Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
         loop {
-            if self.next.is_none()
+            if self.orders.is_empty()
                 && !self.input_ended
                 && let Poll::Ready(read) = self.reader.poll_next(&mut self.input, cx)
             {
-                self.next = self.next_message(read);
+                self.take(read);
             }
             if let Some(unacked) = &mut self.unacked {
                 let ack = ready!(unacked.ack.as_mut().poll(cx));
                 self.unacked = None;
-                if !matches!(ack, Ok(Ok(()))) {
+                if ack.is_err() {
                     ctx.stop();
                     return Poll::Ready(());
                 }
             }
-            match self.next.take() {
-                Some(next) => self.send(next),
+            match self.orders.pop_front() {
+                Some(order) => self.send(order),
                 None if self.input_ended => {
                     ctx.stop();
                     return Poll::Ready(());
@@ -134,39 +137,45 @@ impl<R: AsyncRead + Unpin + 'static> StdinReader<R> {
         }
     }
 
-    /// Turns the result of a read into the next message.
-    fn next_message(&mut self, read: io::Result<Option<Decoded>>) -> Option<Next> {
+    /// Turns the result of a read into orders.
+    fn take(&mut self, read: io::Result<Option<Decoded>>) {
         match read {
-            Ok(Some(Decoded::Lines(lines))) => Some(Next::Broadcast(lines)),
-            Ok(Some(Decoded::Discarded(bytes))) => Some(Next::Report(format!(
-                "a line of {bytes} bytes was not sent: it is longer than limits.max_line ({} bytes)",
-                self.max_line
-            ))),
-            Ok(None) => {
-                self.input_ended = true;
-                None
+            Ok(Some(Decoded::Lines(lines))) if self.settings.commands => {
+                orders::push(lines, &mut self.orders);
             }
+            Ok(Some(Decoded::Lines(lines))) => self.orders.push_back(Order::Broadcast(lines)),
+            Ok(Some(Decoded::Discarded(bytes))) => {
+                let most = self.settings.max_line;
+                self.orders.push_back(Order::Report(format!(
+                    "a line of {bytes} bytes was not sent: it is longer than limits.max_line \
+                     ({most} bytes)"
+                )));
+            }
+            Ok(None) => self.input_ended = true,
             Err(error) => {
                 self.input_ended = true;
-                Some(Next::Report(format!("cannot read stdin: {}", os_error_text(&error))))
+                let why = os_error_text(&error);
+                self.orders.push_back(Order::Report(format!("cannot read stdin: {why}")));
             }
         }
     }
 
-    fn send(&mut self, next: Next) {
-        self.unacked = Some(match next {
-            Next::Broadcast(lines) => {
+    fn send(&mut self, order: Order) {
+        if matches!(order, Order::Quit) {
+            self.orders.clear();
+            self.input_ended = true;
+            return self.quit.cancel();
+        }
+        let (order, lease) = match order {
+            Order::Broadcast(lines) => {
                 let lease = self.reader.lease(&lines);
                 // A few lines in an outbox must not keep a whole read buffer alive.
                 let lines = if lines.len() < BATCH / 2 { lines.compact() } else { lines };
-                let ack = Box::pin(self.relay.broadcast.send(Broadcast(lines)));
-                Unacked { ack, _lease: Some(lease) }
+                (Order::Broadcast(lines), Some(lease))
             }
-            Next::Report(sentence) => {
-                let ack = Box::pin(self.relay.report.send(Report(sentence)));
-                Unacked { ack, _lease: None }
-            }
-        });
+            order => (order, None),
+        };
+        self.unacked = Some(Unacked { ack: self.desk.send(order), _lease: lease });
     }
 }
 

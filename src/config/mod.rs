@@ -25,8 +25,12 @@ use self::{file::Source, values::Choice};
 pub use crate::{
     address::{BindAddress, HostPort},
     desk::names::{Name, Names},
+    wire::framing::{LineEnd, SendEnd},
 };
-use crate::{events::wording::os_error_text, wire::outbox::BATCH_OVERHEAD};
+use crate::{
+    events::wording::os_error_text,
+    wire::{framing::Framing, outbox::BATCH_OVERHEAD},
+};
 
 /// How many sessions [`Listen::max_sessions`] may allow.
 pub const SESSIONS: RangeInclusive<usize> = 1..=1_000_000;
@@ -37,6 +41,8 @@ pub const SESSIONS: RangeInclusive<usize> = 1..=1_000_000;
 pub struct Config {
     /// `[server]`
     pub server: Listen,
+    /// `[lines]`
+    pub lines: LinesConfig,
     /// `[limits]`
     pub limits: Limits,
     /// `[timeouts]`
@@ -69,6 +75,27 @@ pub struct Listen {
     /// where the kernel does most of the work.
     #[serde(with = "values::workers")]
     pub workers: usize,
+    /// Whether client lines are reversed, or shown as they were sent. Default: true.
+    pub reverse: bool,
+    /// Whether admitted clients are greeted with `220`; refused ones always get `421`. Default: true.
+    pub greeting: bool,
+    /// Whether telnet commands are answered and removed; if not, their bytes are data. Default: true.
+    pub telnet: bool,
+}
+
+/// How clients' lines end.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LinesConfig {
+    /// What ends a client's line. Default: LF.
+    #[serde(with = "values::choice")]
+    pub end: LineEnd,
+    /// What the hub sends after each line. Default: LF.
+    #[serde(with = "values::choice")]
+    pub send_end: SendEnd,
+    /// A pause of this length also ends a client's line. Default: `None`.
+    #[serde(with = "values::duration_or_off")]
+    pub gap: Option<Duration>,
 }
 
 /// Limits on memory.
@@ -96,6 +123,15 @@ pub struct Connect {
     /// The session's name. Default: the one that `[names]` gives its address, if any.
     #[serde(default, with = "values::name", skip_serializing_if = "Option::is_none")]
     pub name: Option<Name>,
+    /// What ends its lines. Default: `lines.end`.
+    #[serde(default, with = "values::optional_choice", skip_serializing_if = "Option::is_none")]
+    pub end: Option<LineEnd>,
+    /// What the hub sends after each line. Default: `lines.send_end`.
+    #[serde(default, with = "values::optional_choice", skip_serializing_if = "Option::is_none")]
+    pub send_end: Option<SendEnd>,
+    /// A pause that also ends its lines, or `Some(None)` for none. Default: `lines.gap`.
+    #[serde(default, with = "values::optional_pause", skip_serializing_if = "Option::is_none")]
+    pub gap: Option<Option<Duration>>,
     /// The first pause before it connects again. It doubles after each attempt, up to `retry_max`.
     /// Default: 1 s.
     #[serde(default = "Connect::default_retry", with = "values::duration")]
@@ -137,6 +173,21 @@ pub struct ConsoleConfig {
     /// The format of stdout. Default: text.
     #[serde(with = "values::choice")]
     pub format: Format,
+    /// Whether operator lines that start with `/` are commands. Default: `Auto`.
+    #[serde(with = "values::choice")]
+    pub commands: Commands,
+}
+
+/// Whether operator lines that start with `/` are commands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Commands {
+    /// If the operator is a person at a terminal.
+    #[default]
+    Auto,
+    /// They are.
+    On,
+    /// They are lines like any other.
+    Off,
 }
 
 /// The format of a program's stdout.
@@ -151,7 +202,15 @@ pub enum Format {
 
 impl Default for Listen {
     fn default() -> Self {
-        Self { port: 4444, bind: Ipv4Addr::UNSPECIFIED.into(), max_sessions: 4, workers: 1 }
+        Self {
+            port: 4444,
+            bind: Ipv4Addr::UNSPECIFIED.into(),
+            max_sessions: 4,
+            workers: 1,
+            reverse: true,
+            greeting: true,
+            telnet: true,
+        }
     }
 }
 
@@ -177,7 +236,17 @@ impl Connect {
     /// A device with the default pauses.
     pub fn new(address: HostPort) -> Self {
         let (retry, retry_max) = (Self::default_retry(), Self::default_retry_max());
-        Self { address, name: None, retry, retry_max }
+        Self { address, name: None, end: None, send_end: None, gap: None, retry, retry_max }
+    }
+
+    /// How its lines are divided, if `lines` is how those of clients are.
+    pub(crate) fn framing(&self, lines: Framing) -> Framing {
+        Framing {
+            end: self.end.unwrap_or(lines.end),
+            send_end: self.send_end.unwrap_or(lines.send_end),
+            gap: self.gap.unwrap_or(lines.gap),
+            ..lines
+        }
     }
 
     fn default_retry() -> Duration {
@@ -199,6 +268,18 @@ impl Display for Connect {
     }
 }
 
+impl Choice for Commands {
+    const ALL: &'static [Self] = &[Self::Auto, Self::On, Self::Off];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::On => "on",
+            Self::Off => "off",
+        }
+    }
+}
+
 impl Choice for Format {
     const ALL: &'static [Self] = &[Self::Text, Self::Json];
 
@@ -206,6 +287,31 @@ impl Choice for Format {
         match self {
             Self::Text => "text",
             Self::Json => "json",
+        }
+    }
+}
+
+impl Choice for LineEnd {
+    const ALL: &'static [Self] = &[Self::Lf, Self::Cr, Self::Nul, Self::Any];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Lf => "lf",
+            Self::Cr => "cr",
+            Self::Nul => "nul",
+            Self::Any => "any",
+        }
+    }
+}
+
+impl Choice for SendEnd {
+    const ALL: &'static [Self] = &[Self::Lf, Self::CrLf, Self::Cr];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Lf => "lf",
+            Self::CrLf => "crlf",
+            Self::Cr => "cr",
         }
     }
 }
@@ -221,6 +327,10 @@ pub struct Overrides {
     pub max_sessions: Option<usize>,
     /// For `console.format`.
     pub format: Option<Format>,
+    /// For `server.reverse`.
+    pub reverse: Option<bool>,
+    /// For `console.commands`.
+    pub commands: Option<Commands>,
 }
 
 /// Why a configuration cannot be used, as one plain sentence.
@@ -314,6 +424,12 @@ impl Config {
         })
     }
 
+    /// How the streams of clients are divided into lines.
+    pub(crate) fn framing(&self) -> Framing {
+        let LinesConfig { end, send_end, gap } = self.lines;
+        Framing { end, send_end, gap, telnet: self.server.telnet }
+    }
+
     fn build(source: Option<&Source>, overrides: &Overrides) -> Result<Self, ConfigError> {
         let mut config = match source {
             Some(source) => source.parse()?,
@@ -325,11 +441,13 @@ impl Config {
     }
 
     fn apply(&mut self, overrides: &Overrides) {
-        let Overrides { port, bind, max_sessions, format } = overrides.clone();
+        let Overrides { port, bind, max_sessions, format, commands, reverse } = overrides.clone();
         set(&mut self.server.port, port);
         set(&mut self.server.bind, bind);
         set(&mut self.server.max_sessions, max_sessions);
         set(&mut self.console.format, format);
+        set(&mut self.console.commands, commands);
+        set(&mut self.server.reverse, reverse);
     }
 
     /// Validates values that may have come from this source, among others.
@@ -357,7 +475,7 @@ impl Config {
             return Some(Conflict { keys: ["connect", "connect"], problem });
         }
         let Limits { max_line, outbox } = self.limits;
-        let least = max_line + 1 + BATCH_OVERHEAD;
+        let least = max_line + self.lines.send_end.as_bytes().len() + BATCH_OVERHEAD;
         (outbox < least).then(|| Conflict {
             keys: ["limits.outbox", "limits.max_line"],
             problem: format!(

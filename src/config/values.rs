@@ -275,6 +275,34 @@ pub(crate) mod choice {
     }
 }
 
+/// A key that may be left out, of another kind. It is written only if it is there.
+macro_rules! optional {
+    ($module:ident, $kind:ident, $type:ty $(, $choice:ident)?) => {
+        pub(crate) mod $module {
+            use super::*;
+
+            pub(crate) fn serialize<$($choice: Choice,)? S: Serializer>(
+                value: &Option<$type>,
+                to: S,
+            ) -> Result<S::Ok, S::Error> {
+                match value {
+                    Some(value) => $kind::serialize(value, to),
+                    None => to.serialize_none(),
+                }
+            }
+
+            pub(crate) fn deserialize<'de, $($choice: Choice,)? D: Deserializer<'de>>(
+                from: D,
+            ) -> Result<Option<$type>, D::Error> {
+                $kind::deserialize(from).map(Some)
+            }
+        }
+    };
+}
+
+optional!(optional_choice, choice, T, T);
+optional!(optional_pause, duration_or_off, Option<Duration>);
+
 /// Writes a number. One that TOML has no integer for is out of every range here: it is written as
 /// text, so that the error for it names it.
 pub(crate) fn write_count<S: Serializer>(count: &usize, to: S) -> Result<S::Ok, S::Error> {

@@ -1,3 +1,7 @@
-//! The operator's desk: what the operator calls the clients.
+//! The operator's desk: commands, names, and what is listed about the sessions.
 
+pub(crate) mod command;
+pub(crate) mod gauges;
 pub(crate) mod names;
+pub(crate) mod roster;
+pub(crate) mod table;

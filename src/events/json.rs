@@ -22,8 +22,12 @@ pub struct Json {
 
 impl Render<ServerEvent> for Json {
     fn render(&mut self, stamped: &Stamped<ServerEvent>, page: &mut Page) {
-        if let ServerEvent::Problem(sentence) = &stamped.event {
-            push_report(self.program, &mut page.err, format_args!("{sentence}"));
+        match &stamped.event {
+            ServerEvent::Problem(sentence) => {
+                push_report(self.program, &mut page.err, format_args!("{sentence}"));
+            }
+            ServerEvent::Listing(text) => page.err.extend_from_slice(text.as_bytes()),
+            _ => {}
         }
         let time = timestamp(stamped);
         if let Some((record, lines)) = server_record(&time, &stamped.event) {
@@ -114,6 +118,9 @@ fn server_record<'a>(
             let (reason, sessions) = (Some(reason.as_str()), Some(*sessions));
             (Record { reason, sessions, ..record("disconnected").about(session) }, None)
         }
+        ServerEvent::Told { session, lines } => (record("told").about(session), Some(lines)),
+        // What commands print goes to stderr.
+        ServerEvent::Listing(_) => return None,
         ServerEvent::Problem(text) => (Record { text: Some(text), ..record("problem") }, None),
         ServerEvent::Stopped => (record("stopped"), None),
     })
@@ -190,14 +197,14 @@ mod tests {
     #[test]
     fn every_server_event_has_its_documented_form() {
         let lines = Lines::one("tac \"ocat\"\u{1b}");
-        let (session, named) = (session(None), session(Some("scope")));
+        let (unnamed, named) = (session(None), session(Some("scope")));
         for (event, expected) in [
             (
                 ServerEvent::Bound { address: peer() },
                 r#"{"event":"bound","address":"127.0.0.1:13442"}"#,
             ),
             (
-                ServerEvent::Connected { session: session.clone(), by_hub: false, sessions: 1 },
+                ServerEvent::Connected { session: unnamed.clone(), by_hub: false, sessions: 1 },
                 r#"{"event":"connected","id":1,"peer":"127.0.0.1:13442","sessions":1}"#,
             ),
             (
@@ -209,7 +216,7 @@ mod tests {
                 r#"{"event":"rejected","peer":"127.0.0.1:13442","reason":"too many clients"}"#,
             ),
             (
-                ServerEvent::Message { session: session.clone(), lines: lines.clone() },
+                ServerEvent::Message { session: unnamed.clone(), lines: lines.clone() },
                 r#"{"event":"message","id":1,"peer":"127.0.0.1:13442","text":"tac \"ocat\"\u001b"}"#,
             ),
             (
@@ -218,7 +225,7 @@ mod tests {
             ),
             (
                 ServerEvent::Discarded {
-                    session: session.clone(),
+                    session: unnamed.clone(),
                     reason: DiscardReason::TooLong,
                     bytes: 70000,
                 },
@@ -229,12 +236,20 @@ mod tests {
                 r#"{"event":"broadcast","text":"I have 3 clients","sessions":3}"#,
             ),
             (
-                ServerEvent::Disconnected { session, reason: CloseReason::Left, sessions: 2 },
+                ServerEvent::Disconnected {
+                    session: unnamed,
+                    reason: CloseReason::Left,
+                    sessions: 2,
+                },
                 r#"{"event":"disconnected","id":1,"peer":"127.0.0.1:13442","reason":"left","sessions":2}"#,
             ),
             (
                 ServerEvent::Problem("out of descriptors".to_owned()),
                 r#"{"event":"problem","text":"out of descriptors"}"#,
+            ),
+            (
+                ServerEvent::Told { session: session(None), lines: Lines::one("only for you") },
+                r#"{"event":"told","id":1,"peer":"127.0.0.1:13442","text":"only for you"}"#,
             ),
             (ServerEvent::Stopped, r#"{"event":"stopped"}"#),
         ] {

@@ -69,6 +69,15 @@ pub enum ServerEvent {
         /// The number of sessions that they went to.
         sessions: usize,
     },
+    /// The operator's lines went to one session.
+    Told {
+        /// The session.
+        session: SessionInfo,
+        /// In JSON, each line is an event of its own.
+        lines: Lines,
+    },
+    /// The answer to a command of the operator: whole lines. It is no event in JSON.
+    Listing(String),
     /// A session ended.
     Disconnected {
         /// The session.
@@ -164,6 +173,8 @@ pub enum CloseReason {
     Idle,
     /// The server is stopping.
     Shutdown,
+    /// The operator ended it.
+    Kicked,
 }
 
 /// Why the client's connection is closed.
@@ -186,6 +197,7 @@ impl CloseReason {
             Self::Stalled => "stalled",
             Self::Idle => "idle",
             Self::Shutdown => "shutdown",
+            Self::Kicked => "kicked",
         }
     }
 }
@@ -239,7 +251,9 @@ pub trait Event: Send + Unpin + 'static {
 impl Event for ServerEvent {
     fn lines(&self) -> Option<&Lines> {
         match self {
-            Self::Message { lines, .. } | Self::Broadcast { lines, .. } => Some(lines),
+            Self::Message { lines, .. }
+            | Self::Broadcast { lines, .. }
+            | Self::Told { lines, .. } => Some(lines),
             _ => None,
         }
     }

@@ -52,6 +52,13 @@ impl Render<ServerEvent> for ServerTranscript {
                     push_lines(out, SERVER_PROMPT.as_bytes(), lines, Origin::Stdin);
                 }
             }
+            ServerEvent::Told { session, lines } => {
+                if !self.at_terminal {
+                    let prefix = format!("> [{session}] Message to client = ");
+                    push_lines(out, prefix.as_bytes(), lines, Origin::Stdin);
+                }
+            }
+            ServerEvent::Listing(text) => out.extend_from_slice(text.as_bytes()),
             ServerEvent::Disconnected { session, reason, .. } => {
                 push_fmt(out, format_args!("> Closing connection for client [{session}]...\n"));
                 if let Some(problem) = close_problem(session, *reason) {
@@ -74,7 +81,7 @@ impl Render<ServerEvent> for ServerTranscript {
 /// Why a session ended, unless it ended as planned.
 fn close_problem(session: &SessionInfo, reason: CloseReason) -> Option<String> {
     match reason {
-        CloseReason::Left | CloseReason::Shutdown => None,
+        CloseReason::Left | CloseReason::Shutdown | CloseReason::Kicked => None,
         CloseReason::Lost => Some(format!("lost {session}: the connection broke")),
         CloseReason::Stalled => Some(format!(
             "closed {session}: it stopped reading (outbox full for longer than timeouts.stall)"
@@ -191,14 +198,17 @@ enum Origin {
 fn push_lines(out: &mut Vec<u8>, prefix: &[u8], lines: &Lines, origin: Origin) {
     out.reserve(2 * lines.len());
     let as_is = lines.is_plain() || origin == Origin::Stdin;
-    for line in lines.iter_with_ends() {
-        out.extend_from_slice(prefix);
-        if as_is {
+    if as_is {
+        for line in lines.iter_with_ends() {
+            out.extend_from_slice(prefix);
             out.extend_from_slice(line);
-        } else {
-            push_escaped(line.strip_suffix(b"\n").unwrap_or(line), false, out);
-            out.push(b'\n');
         }
+        return;
+    }
+    for line in lines.iter() {
+        out.extend_from_slice(prefix);
+        push_escaped(line, false, out);
+        out.push(b'\n');
     }
 }
 

@@ -16,7 +16,7 @@ use clap::{
 };
 
 use crate::{
-    config::{BindAddress, Format, Overrides, SESSIONS, choice, expected_sessions},
+    config::{BindAddress, Commands, Format, Overrides, SESSIONS, choice, expected_sessions},
     events::wording::{one_line, os_error_text},
 };
 
@@ -52,6 +52,19 @@ pub struct ServerArgs {
     #[arg(long, value_name = "text|json", value_parser = choice::<Format>)]
     format: Option<Format>,
 
+    /// Whether operator lines that start with `/` are commands; auto means if stdin is a terminal
+    /// [env: LINEHUB_COMMANDS] [default: auto]
+    #[arg(long, value_name = "auto|on|off", value_parser = choice::<Commands>)]
+    commands: Option<Commands>,
+
+    /// Show client lines as they were sent, not reversed [env: LINEHUB_REVERSE=false]
+    #[arg(long)]
+    no_reverse: bool,
+
+    /// Set by LINEHUB_REVERSE.
+    #[arg(skip)]
+    reverse: Option<bool>,
+
     /// Validate the configuration, print the effective one as TOML, and exit
     #[arg(long)]
     pub check: bool,
@@ -73,6 +86,8 @@ impl ServerArgs {
             bind: self.bind.clone(),
             max_sessions: self.max_sessions,
             format: self.format,
+            commands: self.commands,
+            reverse: if self.no_reverse { Some(false) } else { self.reverse },
         }
     }
 }
@@ -114,6 +129,10 @@ fn address(text: &str) -> Result<BindAddress, &'static str> {
     text.parse().map_err(|_| "expected an IP address such as 0.0.0.0, :: or fe80::1%eth0")
 }
 
+fn boolean(text: &str) -> Result<bool, &'static str> {
+    text.parse().map_err(|_| "expected true or false")
+}
+
 fn remote_port(text: &str) -> Result<u16, &'static str> {
     let port = text.parse().ok().filter(|&port| port > 0);
     port.ok_or("expected a TCP port from 1 to 65535")
@@ -141,7 +160,9 @@ impl Arguments for ServerArgs {
         fill(&mut self.port, "LINEHUB_PORT", "[PORT]", port)?;
         fill(&mut self.bind, "LINEHUB_BIND", "--bind <ADDR>", address)?;
         fill(&mut self.max_sessions, "LINEHUB_MAX_SESSIONS", "--max-sessions <N>", sessions)?;
-        fill(&mut self.format, "LINEHUB_FORMAT", "--format <text|json>", choice)
+        fill(&mut self.format, "LINEHUB_FORMAT", "--format <text|json>", choice)?;
+        fill(&mut self.commands, "LINEHUB_COMMANDS", "--commands <auto|on|off>", choice)?;
+        fill(&mut self.reverse, "LINEHUB_REVERSE", "server.reverse", boolean)
     }
 }
 

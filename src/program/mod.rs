@@ -6,4 +6,4 @@ pub mod panics;
 pub mod signals;
 pub mod stdio;
 
-pub use crate::terminal::Terminal;
+pub use crate::{desk::roster::Roster, terminal::Terminal};

@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::{
     io::AsyncRead,
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -15,7 +15,16 @@ use tokio::{
 };
 use tokio_util::{codec::Decoder, io::poll_read_buf, sync::PollSemaphore};
 
-use crate::wire::lines::{BATCH, Decoded, LineDecoder, Lines};
+use crate::wire::{
+    ends::Ends,
+    framing::Framing,
+    gap::Gap,
+    lines::{BATCH, Decoded, LineDecoder, Lines},
+    telnet::Telnet,
+};
+
+/// The UTF-8 byte order mark, which some programs write at the start of a text.
+const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// The least free space for one read, in bytes.
 const MIN_READ: usize = BATCH / 2;
@@ -89,10 +98,16 @@ pub struct LineReader {
     ended: bool,
     /// Whether what is left at the end of the stream is a partial line, not a line.
     truncated: bool,
+    /// Whether nothing of the stream's first line has been decoded.
+    at_start: bool,
+    telnet: Option<Telnet>,
+    ends: Option<Ends>,
+    gap: Option<Gap>,
 }
 
 impl LineReader {
-    /// A reader that reads into these buffers and decodes with this decoder.
+    /// A reader that reads into these buffers and decodes with this decoder. A byte order mark before
+    /// the first line is removed.
     pub fn new(decoder: LineDecoder, buffers: Arc<Buffers>) -> Self {
         let permits = PollSemaphore::new(Arc::clone(&buffers.permits));
         let rest = BytesMut::new();
@@ -106,7 +121,21 @@ impl LineReader {
             drained: false,
             ended: false,
             truncated: false,
+            at_start: true,
+            telnet: None,
+            ends: None,
+            gap: None,
         }
+    }
+
+    /// The same with this framing.
+    #[must_use]
+    pub fn framed(mut self, framing: &Framing) -> Self {
+        self.decoder = self.decoder.ended_by(framing.end.byte());
+        self.telnet = framing.telnet.then(Telnet::default);
+        self.ends = Ends::new(framing.end);
+        self.gap = framing.gap.map(Gap::new);
+        self
     }
 
     /// Polls for the next batch; none at the end of the stream.
@@ -120,8 +149,10 @@ impl LineReader {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Option<Decoded>>> {
         loop {
-            if let Some(decoded) = self.decoder.decode(&mut self.rest)? {
-                return Poll::Ready(Ok(Some(decoded)));
+            if !self.at_start || self.skip_bom() {
+                if let Some(decoded) = self.decoder.decode(&mut self.rest)? {
+                    return Poll::Ready(Ok(Some(decoded)));
+                }
             }
             if self.ended && self.truncated {
                 return Poll::Ready(Ok(None));
@@ -129,7 +160,10 @@ impl LineReader {
             if self.ended {
                 return Poll::Ready(self.decoder.decode_eof(&mut self.rest));
             }
-            ready!(self.poll_read(stream, cx))?;
+            match self.poll_read(stream, cx) {
+                Poll::Ready(read) => read?,
+                Poll::Pending => return self.poll_gap(cx).map(Ok),
+            }
         }
     }
 
@@ -156,9 +190,15 @@ impl LineReader {
         !self.rest.is_empty() || self.decoder.is_discarding()
     }
 
-    /// The length of what has been read of a line whose end has not been read, in bytes.
+    /// The length of the line whose beginning has been read, but not its end, in bytes. What has been
+    /// discarded of it counts.
     pub fn partial_len(&self) -> usize {
-        self.decoder.discarded_len() + self.rest.len()
+        self.decoder.partial_len(&self.rest)
+    }
+
+    /// The answers to telnet commands since the last call, to be sent before anything else.
+    pub(crate) fn take_answers(&mut self) -> Option<Bytes> {
+        self.telnet.as_mut()?.take_answers()
     }
 
     /// Discards the partial line at the end of the stream instead of returning it as a line, because
@@ -226,9 +266,61 @@ impl LineReader {
             count => {
                 self.received += count as u64;
                 self.permit = permit;
+                self.filter(self.rest.len() - count);
             }
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Prepares what has just been read for the decoder: the part of `rest` from `start`.
+    fn filter(&mut self, start: usize) {
+        if let Some(telnet) = &mut self.telnet {
+            telnet.filter(&mut self.rest, start);
+        }
+        if self.rest.len() == start {
+            return;
+        }
+        if let Some(ends) = &mut self.ends {
+            ends.rewrite(&mut self.rest, start);
+        }
+        if let Some(gap) = &mut self.gap {
+            gap.interrupt();
+        }
+    }
+
+    /// Removes a byte order mark from the start of the stream. False if more must be read first.
+    fn skip_bom(&mut self) -> bool {
+        if self.rest.len() < BOM.len() && BOM.starts_with(&self.rest) {
+            return false;
+        }
+        if self.rest.starts_with(BOM) {
+            self.rest.advance(BOM.len());
+        }
+        self.at_start = false;
+        true
+    }
+
+    /// The line that a pause has ended. Call it when there is nothing to read.
+    fn poll_gap(&mut self, cx: &mut Context<'_>) -> Poll<Option<Decoded>> {
+        let has_partial_line = self.has_partial_line();
+        let Some(gap) = &mut self.gap else {
+            return Poll::Pending;
+        };
+        // Without budget this is polled again at once, and then the stream may not be empty.
+        if !coop::has_budget_remaining() {
+            return Poll::Pending;
+        }
+        // While the reader waits for a buffer, bytes may be waiting, too.
+        if !has_partial_line || !self.drained {
+            gap.interrupt();
+            return Poll::Pending;
+        }
+        ready!(gap.poll_silence(cx));
+        self.at_start = false;
+        match self.decoder.end_line(&mut self.rest) {
+            Some(decoded) => Poll::Ready(Some(decoded)),
+            None => Poll::Pending,
+        }
     }
 
     /// Keeps a partial line in no more memory than it needs while the reader waits.

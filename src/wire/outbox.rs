@@ -10,6 +10,8 @@ use std::{
 use bytes::{Buf, Bytes};
 use tokio::io::AsyncWrite;
 
+use crate::wire::telnet::{ANSWER, MAX_ANSWERS};
+
 /// What a queued batch counts in addition to its length, in bytes: about the memory that a queue
 /// entry takes, so that many short batches do not exceed the bound many times over.
 pub const BATCH_OVERHEAD: usize = 64;
@@ -25,12 +27,16 @@ pub struct Outbox {
     used: usize,
     limit: usize,
     written: u64,
+    /// The number of bytes of answers to telnet commands up to `answers_end` that may be queued.
+    answers: usize,
+    /// How many bytes will have been written when the last such answer has been.
+    answers_end: u64,
 }
 
 impl Outbox {
     /// An outbox for `limit` bytes. An empty outbox accepts one batch of any size.
     pub fn new(limit: usize) -> Self {
-        Self { queue: VecDeque::new(), used: 0, limit, written: 0 }
+        Self { queue: VecDeque::new(), used: 0, limit, written: 0, answers: 0, answers_end: 0 }
     }
 
     /// Whether there is room for a batch of `len` bytes.
@@ -44,6 +50,21 @@ impl Outbox {
             self.used += batch.len() + BATCH_OVERHEAD;
             self.queue.push_back(batch);
         }
+    }
+
+    /// The first of these answers to telnet commands: as many as may be queued, so that a peer that
+    /// sends commands and reads nothing takes no more memory. They must be sent next.
+    pub(crate) fn limit_answers(&mut self, mut answers: Bytes) -> Bytes {
+        if self.written >= self.answers_end {
+            self.answers = 0;
+        }
+        let room = MAX_ANSWERS.saturating_sub(self.answers);
+        answers.truncate(room - room % ANSWER);
+        if !answers.is_empty() {
+            self.answers += answers.len();
+            self.answers_end = self.written + (self.waiting() + answers.len()) as u64;
+        }
+        answers
     }
 
     /// Whether nothing is queued.
@@ -147,7 +168,7 @@ fn not_zero(written: usize) -> io::Result<usize> {
 mod tests {
     use std::task::Waker;
 
-    use tokio::io::{AsyncReadExt, duplex};
+    use tokio::io::{AsyncRead, AsyncReadExt, duplex};
 
     use super::*;
 
@@ -198,6 +219,27 @@ mod tests {
         assert!(!outbox.has_room(11));
         outbox.push(Bytes::from_static(b"0123456789"));
         assert!(!outbox.has_room(0));
+    }
+
+    #[test]
+    fn at_most_a_kibibyte_of_telnet_answers_is_queued() {
+        let (mut ours, mut theirs) = duplex(15);
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut outbox = Outbox::new(100);
+        let answers = || Bytes::from(b"\xff\xfc\x01".repeat(300));
+        outbox.push(Bytes::from_static(b"0123456789"));
+        for expected in [900, 123, 0] {
+            let answers = outbox.limit_answers(answers());
+            assert_eq!(answers.len(), expected);
+            outbox.push(answers);
+        }
+        while outbox.poll_write(&mut ours, &mut cx).is_pending() {
+            assert!(outbox.limit_answers(answers()).is_empty(), "the last one is not written yet");
+            let mut read = [0; 15];
+            let mut read = tokio::io::ReadBuf::new(&mut read);
+            let _ = Pin::new(&mut theirs).poll_read(&mut cx, &mut read);
+        }
+        assert_eq!(outbox.limit_answers(answers()).len(), 900);
     }
 
     #[test]

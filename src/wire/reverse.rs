@@ -19,9 +19,9 @@ pub fn reverse_lines(lines: Lines) -> Lines {
             // A batch is UTF-8, and so is each of its lines.
             Err(_) => push_reversed(&String::from_utf8_lossy(line), &mut reversed),
         }
-        reversed.push(b'\n');
+        reversed.push(lines.end());
     }
-    Lines::from_rewritten(reversed)
+    lines.rewritten(reversed)
 }
 
 /// Appends the line with its characters in reverse order.

@@ -1,5 +1,6 @@
 //! The Hub with stub sessions and a stub Console.
 
+mod desk;
 mod panics;
 mod slots;
 
@@ -8,12 +9,12 @@ use actix::{Addr, MailboxError};
 use super::*;
 use crate::{
     actors::{
-        messages::{Deliver, HubHandle},
+        messages::{DeskError, HubHandle, Kick, List, Rename, Tell},
         session::{Session, Setup, Stream},
         stubs::{Inbox, peer, settle, soon, stub},
     },
     events::CloseReason,
-    wire::{line_reader::Buffers, lines::Lines},
+    wire::{framing::Framing, line_reader::Buffers, lines::Lines},
 };
 
 /// A Hub whose Console is played by the test.
@@ -25,7 +26,8 @@ struct Stage {
 
 /// Settings with which a client is refused at once.
 fn settings(max_clients: usize) -> Settings {
-    Settings { max_clients, slot: Duration::ZERO, names: Names::default() }
+    let (slot, stall) = (Duration::ZERO, Duration::from_secs(10));
+    Settings { max_clients, slot, names: Names::default(), stall, roster: None }
 }
 
 fn stage(max_sessions: usize) -> Stage {
@@ -39,7 +41,8 @@ impl Stage {
         let (deliver, delivered) = stub();
         let (close, closed) = stub();
         let session = SessionHandle { deliver, close };
-        let register = Register { peer: peer(port), kind: PeerKind::Client, session };
+        let register =
+            Register { peer: peer(port), kind: PeerKind::Client, session, gauges: Arc::default() };
         let answer = soon(self.hub.send(register)).await.unwrap();
         (answer, StubSession { delivered, closed })
     }
@@ -241,8 +244,12 @@ async fn registration_waits_when_too_many_events_are_pending() {
         let (deliver, _) = stub();
         let (close, _) = stub();
         let session = SessionHandle { deliver, close };
-        let register =
-            stage.hub.send(Register { peer: peer(port), kind: PeerKind::Client, session });
+        let register = stage.hub.send(Register {
+            peer: peer(port),
+            kind: PeerKind::Client,
+            session,
+            gauges: Arc::default(),
+        });
         waiting.push(Box::pin(register));
         settle().await;
         let waker = std::task::Waker::noop();

@@ -1,7 +1,7 @@
 //! The clients that wait for a slot, first come, first served. Clients that send one line and leave can
 //! follow each other without being refused, although the last one's slot is not free yet.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use actix::{AsyncContext, Context};
 use tokio::{
@@ -47,6 +47,7 @@ impl Hub {
             peer: register.peer,
             kind: PeerKind::Client,
             session: register.session.clone(),
+            gauges: Arc::clone(&register.gauges),
         };
         self.waiting.queue.push_back(Waiting { register, answer, deadline: Instant::now() + slot });
         self.watch_waiting(ctx);

@@ -41,6 +41,17 @@ impl Phase {
     }
 }
 
+impl Phase {
+    fn is_kicked(self) -> bool {
+        matches!(
+            self,
+            Self::Draining(CloseReason::Kicked)
+                | Self::Lingering(CloseReason::Kicked)
+                | Self::Flushing(CloseReason::Kicked)
+        )
+    }
+}
+
 impl<S: Stream> Session<S> {
     /// Ends the session of a peer that has been silent for too long, as if the server stopped for it
     /// alone.
@@ -115,6 +126,8 @@ impl<S: Stream> Session<S> {
         if self.phase == Phase::Deregistering {
             return;
         }
+        // Whatever happens to a session that is being kicked, this is why it ends.
+        let reason = if self.phase.is_kicked() { CloseReason::Kicked } else { reason };
         self.phase = Phase::Deregistering;
         self.overflow.clear();
         let Some(id) = self.slot.take() else {

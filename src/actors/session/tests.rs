@@ -33,6 +33,9 @@ fn scene(edit: impl FnOnce(&mut Setup)) -> Scene {
     let mut setup = Setup {
         hub: HubHandle { register, received, deregister },
         kind: PeerKind::Client,
+        reverse: true,
+        greeting: true,
+        framing: Framing::default(),
         max_line: 40,
         outbox: 300,
         stall: Duration::from_secs(10),

@@ -3,22 +3,57 @@
 use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 
 use super::*;
-use crate::actors::stubs::{Inbox, settle, soon, stub};
+use crate::{
+    actors::{
+        messages::{Broadcast, DeskError, Kick, List, Rename, Report, Show, Tell},
+        stubs::{Inbox, settle, soon, stub},
+    },
+    desk::command::Who,
+    wire::lines::Lines,
+};
 
 struct Scene {
     reader: actix::Addr<StdinReader<DuplexStream>>,
     input: DuplexStream,
     broadcast: Inbox<Broadcast>,
+    tell: Inbox<Tell>,
+    kick: Inbox<Kick>,
+    rename: Inbox<Rename>,
+    list: Inbox<List>,
+    show: Inbox<Show>,
     report: Inbox<Report>,
-    ended: CancellationToken,
+    ending: Ending,
 }
 
+const SETTINGS: Settings = Settings { max_line: 20, outbox: 1000, commands: false };
+
 fn scene() -> Scene {
+    scene_with(SETTINGS)
+}
+
+fn scene_with(settings: Settings) -> Scene {
     let (broadcast, broadcasts) = stub();
+    let (tell, tells) = stub();
+    let (kick, kicks) = stub();
+    let (rename, renames) = stub();
+    let (list, lists) = stub();
+    let (show, shows) = stub();
     let (report, reports) = stub();
+    let desk = DeskHandle { broadcast, tell, kick, rename, list, show, report };
     let (input, ours) = duplex(100_000);
-    let (reader, ended) = StdinReader::new(ours, 20, 1000, RelayHandle { broadcast, report });
-    Scene { reader: reader.start(), input, broadcast: broadcasts, report: reports, ended }
+    let (reader, ending) = StdinReader::new(ours, settings, desk);
+    Scene {
+        reader: reader.start(),
+        input,
+        broadcast: broadcasts,
+        tell: tells,
+        kick: kicks,
+        rename: renames,
+        list: lists,
+        show: shows,
+        report: reports,
+        ending,
+    }
 }
 
 #[actix::test]
@@ -61,7 +96,7 @@ async fn the_last_line_needs_no_lf_and_ends_the_reader() {
     drop(scene.input);
     assert_eq!(scene.broadcast.answer(Ok(())).await.0, Lines::one("one"));
     assert_eq!(scene.broadcast.answer(Ok(())).await.0, Lines::one("last"));
-    soon(scene.ended.cancelled()).await;
+    soon(scene.ending.ended.cancelled()).await;
 }
 
 #[actix::test]
@@ -144,12 +179,14 @@ impl AsyncRead for Failing {
 async fn failing_input_is_reported_and_its_unfinished_line_is_dropped() {
     let (broadcast, mut broadcasts) = stub();
     let (report, mut reports) = stub();
-    let relay = RelayHandle { broadcast, report };
-    let (reader, ended) = StdinReader::new(Failing(b"one\nha"), 20, 1000, relay);
+    let (tell, kick, rename) = (stub().0, stub().0, stub().0);
+    let (list, show) = (stub().0, stub().0);
+    let desk = DeskHandle { broadcast, tell, kick, rename, list, show, report };
+    let (reader, ending) = StdinReader::new(Failing(b"one\nha"), SETTINGS, desk);
     let _reader = reader.start();
     assert_eq!(broadcasts.answer(Ok(())).await.0, Lines::one("one"));
     assert_eq!(reports.answer(Ok(())).await.0, "cannot read stdin: Input/output error");
-    soon(ended.cancelled()).await;
+    soon(ending.ended.cancelled()).await;
     assert!(broadcasts.is_empty().await);
 }
 
@@ -158,5 +195,58 @@ async fn ends_with_the_console() {
     let mut scene = scene();
     scene.input.write_all(b"one\n").await.unwrap();
     scene.broadcast.answer(Err(crate::actors::messages::ConsoleGone)).await;
-    soon(scene.ended.cancelled()).await;
+    soon(scene.ending.ended.cancelled()).await;
+}
+
+fn scene_with_commands() -> Scene {
+    scene_with(Settings { max_line: 200, commands: true, ..SETTINGS })
+}
+
+#[actix::test]
+async fn commands_are_carried_out_in_order_between_the_lines_to_all() {
+    let mut scene = scene_with_commands();
+    let text = b"one\n//two\n/tell anna only  you\n/kick 3\n/name 3 bob\n/who\n/help\nthree\n";
+    scene.input.write_all(text).await.unwrap();
+    assert_eq!(scene.broadcast.answer(Ok(())).await.0, Lines::one("one\n/two"));
+    let tell = scene.tell.answer(Ok(())).await;
+    assert_eq!((tell.who, tell.lines), (Who::parse("anna"), Lines::one("only  you")));
+    assert_eq!(scene.kick.answer(Ok(())).await.who, Who::Number(3));
+    let rename = scene.rename.answer(Ok(())).await;
+    assert_eq!((rename.who, rename.name), (Who::Number(3), Some("bob".parse().unwrap())));
+    scene.list.answer(Vec::new()).await;
+    assert_eq!(scene.show.answer(Ok(())).await.0, "> Nobody is connected\n");
+    assert!(scene.show.answer(Ok(())).await.0.contains("> /tell WHO TEXT"));
+    assert_eq!(scene.broadcast.answer(Ok(())).await.0, Lines::one("three"));
+}
+
+#[actix::test]
+async fn a_mistake_is_reported_and_nothing_is_sent() {
+    let mut scene = scene_with_commands();
+    scene.input.write_all(b"/wo\n/kick anna\n").await.unwrap();
+    let Report(sentence) = scene.report.answer(Ok(())).await;
+    assert_eq!(sentence, "nothing was sent: there is no command /wo; /help lists the commands");
+    let numbers = vec![1, 3];
+    let several = DeskError::Several { who: Who::parse("anna"), numbers };
+    scene.kick.answer(Err(several)).await;
+    let Report(sentence) = scene.report.answer(Ok(())).await;
+    let expected = "nothing was done: several clients are called anna: use one of the numbers 1, 3";
+    assert_eq!(sentence, expected);
+    assert!(scene.broadcast.is_empty().await);
+}
+
+#[actix::test]
+async fn quit_stops_the_server_and_nothing_after_it_counts() {
+    let mut scene = scene_with_commands();
+    scene.input.write_all(b"one\n/quit\ntwo\n").await.unwrap();
+    assert_eq!(scene.broadcast.answer(Ok(())).await.0, Lines::one("one"));
+    soon(scene.ending.quit.cancelled()).await;
+    soon(scene.ending.ended.cancelled()).await;
+    assert!(scene.broadcast.is_empty().await);
+}
+
+#[actix::test]
+async fn where_commands_are_off_every_line_is_data() {
+    let mut scene = scene();
+    scene.input.write_all(b"/quit\n//\n").await.unwrap();
+    assert_eq!(scene.broadcast.answer(Ok(())).await.0, Lines::one("/quit\n//"));
 }

@@ -48,6 +48,9 @@ async fn a_session_that_panics_costs_one_client_and_frees_its_slot() {
     let setup = Setup {
         hub: HubHandle::new(stage.hub.clone()),
         kind: PeerKind::Client,
+        reverse: true,
+        greeting: true,
+        framing: Framing::default(),
         max_line: 80,
         outbox: 1000,
         stall: std::time::Duration::from_secs(10),

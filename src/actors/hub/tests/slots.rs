@@ -13,7 +13,12 @@ fn patient_stage(max_clients: usize) -> Stage {
 /// The answer to a client that may have to wait for it.
 fn ask_for_slot(stage: &Stage, port: u16) -> actix::dev::Request<Hub, Register> {
     let session = SessionHandle { deliver: stub().0, close: stub().0 };
-    stage.hub.send(Register { peer: peer(port), kind: PeerKind::Client, session })
+    stage.hub.send(Register {
+        peer: peer(port),
+        kind: PeerKind::Client,
+        session,
+        gauges: Arc::default(),
+    })
 }
 
 #[actix::test]
@@ -83,7 +88,7 @@ async fn a_device_needs_no_slot_and_its_own_name_comes_first() {
     for (port, name, expected) in [(2, Some("scope"), "scope"), (3, None, "bench")] {
         let session = SessionHandle { deliver: stub().0, close: stub().0 };
         let kind = PeerKind::Device { name: name.map(Into::into) };
-        let register = Register { peer: peer(port), kind, session };
+        let register = Register { peer: peer(port), kind, session, gauges: Arc::default() };
         let admission = soon(stage.hub.send(register)).await.unwrap().unwrap();
         assert_eq!((admission.clients, admission.max_clients), (1, 1));
         let print = stage.console.answer(Ok(())).await;

@@ -13,7 +13,13 @@ impl Scene {
     async fn stop(&self) -> Instant {
         let start = Instant::now();
         let deadline = start + DRAIN;
-        soon(self.session.send(Close { deadline, output_alive: true })).await.unwrap();
+        soon(self.session.send(Close {
+            reason: CloseReason::Shutdown,
+            deadline,
+            output_alive: true,
+        }))
+        .await
+        .unwrap();
         start
     }
 }
@@ -174,6 +180,9 @@ async fn an_unfinished_line_of_a_reset_connection_is_dropped() {
     let setup = Setup {
         hub: HubHandle { register, received, deregister },
         kind: PeerKind::Client,
+        reverse: true,
+        greeting: true,
+        framing: Framing::default(),
         max_line: 40,
         outbox: 300,
         stall: Duration::from_secs(10),
@@ -299,9 +308,50 @@ async fn a_stop_without_output_reaches_a_session_that_is_closing_as_idle() {
     soon(scene.deliver(&long)).await;
     tokio::time::advance(Duration::from_secs(13)).await;
     settle().await;
-    let close = Close { deadline: Instant::now() + DRAIN, output_alive: false };
+    let (reason, deadline) = (CloseReason::Shutdown, Instant::now() + DRAIN);
+    let close = Close { reason, deadline, output_alive: false };
     soon(scene.session.send(close)).await.unwrap();
     assert_eq!(scene.read(long.len() + 1).await, format!("{long}\n"));
     let mut end = Box::pin(scene.theirs.read_u8());
     assert!(Scene::waits(&mut end).await, "it closed in an orderly way");
+}
+
+/// The order to end because the operator has kicked the session.
+fn kick() -> Close {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    Close { reason: CloseReason::Kicked, deadline, output_alive: true }
+}
+
+#[actix::test]
+async fn a_kicked_peer_gets_what_is_queued_and_nothing_more() {
+    let mut scene = open(|_| ()).await;
+    let long = "x".repeat(2 * PIPE);
+    soon(scene.deliver(&long)).await;
+    soon(scene.session.send(kick())).await.unwrap();
+    soon(scene.deliver("too late")).await;
+    assert_eq!(scene.read_to_end().await, format!("{long}\n"));
+    assert_eq!(scene.deregister.answer(()).await.reason, CloseReason::Kicked);
+}
+
+#[actix::test]
+async fn a_kicked_peer_that_does_not_read_is_closed_within_the_stall_time() {
+    tokio::time::pause();
+    let mut scene = open(|_| ()).await;
+    let text = "x".repeat(200);
+    soon(scene.deliver(&text)).await;
+    let waiting = scene.deliver(&text);
+    let start = Instant::now();
+    soon(scene.session.send(kick())).await.unwrap();
+    assert_eq!(scene.deregister.answer(()).await.reason, CloseReason::Kicked);
+    assert_passed(start, Duration::from_secs(10));
+    soon(waiting).await;
+}
+
+#[actix::test]
+async fn a_kicked_peer_that_breaks_off_was_still_kicked() {
+    let mut scene = open(|_| ()).await;
+    soon(scene.deliver(&"x".repeat(200))).await;
+    soon(scene.session.send(kick())).await.unwrap();
+    drop(scene.theirs);
+    assert_eq!(scene.deregister.answer(()).await.reason, CloseReason::Kicked);
 }
