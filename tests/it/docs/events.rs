@@ -161,8 +161,9 @@ impl Recorded {
 }
 
 /// A hub with this configuration.
-fn hub(config: &str, format: &str) -> (Recorded, SocketAddr) {
-    let file = config_file(&format!("[console]\nformat = \"{format}\"\n{config}"));
+fn hub(config: &str) -> (Recorded, SocketAddr) {
+    let console = "[console]\nformat = \"json\"\ncommands = \"on\"\n";
+    let file = config_file(&format!("{console}{config}"));
     let mut command = server_command();
     let command = command.args(["--bind", "127.0.0.1", "--config"]).arg(file.path()).arg("0");
     let mut hub = Recorded::start(Program::start(command));
@@ -182,7 +183,7 @@ fn events_of_ordinary_clients() -> Vec<String> {
          [[connect]]\naddress = \"{}\"\nname = \"scope\"\n",
         device.local_addr().unwrap()
     );
-    let (mut hub, address) = hub(&config, "json");
+    let (mut hub, address) = hub(&config);
     let mut scope = Peer::of(device.accept().unwrap().0);
     hub.until("connected");
     scope.send(format!("{}\n5.00 V\n", "x".repeat(101)));
@@ -192,6 +193,8 @@ fn events_of_ordinary_clients() -> Vec<String> {
     hub.until("rejected");
     hub.program.enter("I have 1 client");
     hub.until("broadcast");
+    hub.program.enter("/tell scope MEASURE?");
+    hub.until("told");
     client.send("taco cat\nhalf a line");
     hub.until("message");
     client.reset();
@@ -201,8 +204,9 @@ fn events_of_ordinary_clients() -> Vec<String> {
     hub.program.enter(&"x".repeat(101));
     hub.until("problem");
     drop(device);
-    scope.leave();
-    hub.until("disconnected");
+    hub.program.enter("/kick scope");
+    assert_eq!(hub.until("disconnected")["reason"], "kicked");
+    drop(scope);
     let mut client = admitted(address);
     client.send("taco cat\nhalf a line");
     hub.until("message");
@@ -212,7 +216,7 @@ fn events_of_ordinary_clients() -> Vec<String> {
 
 /// The events of clients that a hub closes because of their silence.
 fn events_of_an_idle_client() -> Vec<String> {
-    let (mut hub, address) = hub("[timeouts]\nidle = \"100ms\"\n", "json");
+    let (mut hub, address) = hub("[timeouts]\nidle = \"100ms\"\n");
     let mut client = admitted(address);
     assert_eq!(client.rest(), "");
     hub.until("disconnected");
@@ -223,7 +227,7 @@ fn events_of_an_idle_client() -> Vec<String> {
 /// The events of a client that does not read.
 fn events_of_a_stalled_client() -> Vec<String> {
     let config = "[limits]\noutbox = \"128 KiB\"\n[timeouts]\nstall = \"100ms\"\n";
-    let (mut hub, address) = hub(config, "json");
+    let (mut hub, address) = hub(config);
     let _client = admitted(address);
     let mut stdin = hub.program.stdin.take().unwrap();
     let operator = thread::spawn(move || {
@@ -268,7 +272,7 @@ fn events_of_a_lost_connection() -> Vec<String> {
 #[test]
 fn the_client_emits_what_is_documented_and_nothing_else() {
     let config = "[server]\nmax_sessions = 1\n[timeouts]\nslot = \"off\"\n";
-    let (mut hub, address) = hub(config, "json");
+    let (mut hub, address) = hub(config);
     let mut leaving = client(address);
     leaving.until("connected");
     let refused = client(address).rest();
