@@ -15,6 +15,7 @@ mod clock;
 mod config;
 mod delivery;
 mod descriptors;
+mod docs;
 mod example;
 mod foreign;
 mod framing;
