@@ -120,8 +120,6 @@ pub(crate) struct Session<S> {
     write_failed: bool,
     /// Held until the peer is admitted or gone: the listener bounds pending connections by it.
     pending: Option<OwnedSemaphorePermit>,
-    /// Held while a refused peer lingers.
-    lingering: Option<OwnedSemaphorePermit>,
     /// Cancels a token when the session has ended, if somebody wants to know.
     _ended: Option<DropGuard>,
 }
@@ -175,7 +173,6 @@ impl<S: Stream> Session<S> {
             output_alive: true,
             write_failed: false,
             pending,
-            lingering: None,
             _ended: None,
             setup,
         }
@@ -411,7 +408,7 @@ impl<S: Stream> Handler<Deliver> for Session<S> {
             return;
         }
         let batch = self.setup.framing.send_end.encode(&deliver.lines);
-        self.gauges.count_out(deliver.lines.count(), batch.len());
+        self.gauges.count_out(deliver.count, batch.len());
         if self.overflow.is_empty() && self.outbox.has_room(batch.len()) {
             return self.send(batch, ctx);
         }
