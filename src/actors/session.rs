@@ -49,7 +49,7 @@ use crate::{
         line_reader::{Buffers, Lease, LineReader},
         lines::{Decoded, LineDecoder},
         outbox::Outbox,
-        reverse::reverse_lines,
+        reverse::reverse_and_count,
     },
 };
 
@@ -286,10 +286,16 @@ impl<S: Stream> Session<S> {
         let Some(id) = self.slot else { return };
         let (input, lease) = match decoded {
             Decoded::Lines(lines) => {
+                let (lines, count) = match self.setup.reverse {
+                    true => reverse_and_count(lines),
+                    false => {
+                        let count = lines.count();
+                        (lines, count)
+                    }
+                };
+                self.gauges.count_in(count, lines.len());
                 // The lease comes after the reversal, which would otherwise have to copy the buffer.
-                let lines = if self.setup.reverse { reverse_lines(lines) } else { lines };
                 let lease = self.reader.lease(&lines);
-                self.gauges.count_in(lines.count(), lines.len());
                 (Input::Lines(lines), Some(lease))
             }
             Decoded::Discarded(bytes) => (Input::Overlong(bytes), None),
