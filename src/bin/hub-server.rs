@@ -48,12 +48,12 @@ fn main() {
 
 /// Serves until a signal or the operator at a terminal stops the server.
 async fn serve(config: Config, term: Option<&OsStr>) -> Result<(), ServerError> {
-    let format = config.console.format;
+    let (format, timestamps) = (config.console.format, config.console.timestamps);
     let mut server = Server::bind(config)?;
     let mut terminal = Terminal::open(SERVER_PROMPT, term).map_err(ServerError::Stdio)?;
     let at_terminal = terminal.is_some();
     let renderer: Box<dyn Render<ServerEvent>> = match format {
-        Format::Text => Box::new(ServerTranscript { program: PROGRAM, at_terminal }),
+        Format::Text => Box::new(ServerTranscript { program: PROGRAM, at_terminal, timestamps }),
         Format::Json => Box::new(Json { program: PROGRAM }),
     };
     let outputs = stdio::outputs(renderer, terminal.as_ref()).map_err(ServerError::Stdio)?;

@@ -173,6 +173,8 @@ pub struct ConsoleConfig {
     /// The format of stdout. Default: text.
     #[serde(with = "values::choice")]
     pub format: Format,
+    /// Whether each line of the text format starts with its time. Default: false.
+    pub timestamps: bool,
     /// Whether operator lines that start with `/` are commands. Default: `Auto`.
     #[serde(with = "values::choice")]
     pub commands: Commands,
@@ -329,6 +331,8 @@ pub struct Overrides {
     pub format: Option<Format>,
     /// For `server.reverse`.
     pub reverse: Option<bool>,
+    /// For `console.timestamps`.
+    pub timestamps: Option<bool>,
     /// For `console.commands`.
     pub commands: Option<Commands>,
 }
@@ -441,13 +445,15 @@ impl Config {
     }
 
     fn apply(&mut self, overrides: &Overrides) {
-        let Overrides { port, bind, max_sessions, format, commands, reverse } = overrides.clone();
+        let Overrides { port, bind, max_sessions, format, commands, reverse, timestamps } =
+            overrides.clone();
         set(&mut self.server.port, port);
         set(&mut self.server.bind, bind);
         set(&mut self.server.max_sessions, max_sessions);
         set(&mut self.console.format, format);
         set(&mut self.console.commands, commands);
         set(&mut self.server.reverse, reverse);
+        set(&mut self.console.timestamps, timestamps);
     }
 
     /// Validates values that may have come from this source, among others.

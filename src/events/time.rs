@@ -21,6 +21,14 @@ pub(crate) fn rfc3339_seconds(time: SystemTime) -> String {
     }
 }
 
+/// UTC in the format of RFC 3339 with milliseconds.
+pub(super) fn rfc3339_millis(time: SystemTime) -> String {
+    let micros = rfc3339_micros(time);
+    // The last three digits and the Z.
+    let end = micros.len().saturating_sub(4);
+    micros.get(..end).map_or_else(|| micros.clone(), |millis| format!("{millis}Z"))
+}
+
 /// UTC in the format of RFC 3339 with microseconds. That format has four digits for the year, so a time
 /// before the year 0 or after 9999 becomes the first or the last one that it can express.
 pub(super) fn rfc3339_micros(time: SystemTime) -> String {

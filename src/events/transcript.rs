@@ -6,6 +6,7 @@ use super::{
     ClientCloseReason, ClientEvent, CloseReason, DiscardReason, ServerEvent, SessionInfo, Stamped,
     escape::push_escaped,
     render::{Page, Render, push_fmt, push_report},
+    time::rfc3339_millis,
 };
 use crate::{
     address::{Zoned, zoned_ip},
@@ -28,10 +29,28 @@ pub struct ServerTranscript {
     pub program: &'static str,
     /// Whether a line editor already shows what the operator types.
     pub at_terminal: bool,
+    /// Whether each line starts with its time.
+    pub timestamps: bool,
 }
 
 impl Render<ServerEvent> for ServerTranscript {
     fn render(&mut self, stamped: &Stamped<ServerEvent>, page: &mut Page) {
+        if !self.timestamps {
+            return self.render_event(stamped, page);
+        }
+        let before = page.out.len();
+        self.render_event(stamped, page);
+        let lines = page.out.split_off(before);
+        let time = rfc3339_millis(stamped.time);
+        for line in lines.split_inclusive(|&byte| byte == b'\n') {
+            push_fmt(&mut page.out, format_args!("{time} "));
+            page.out.extend_from_slice(line);
+        }
+    }
+}
+
+impl ServerTranscript {
+    fn render_event(&self, stamped: &Stamped<ServerEvent>, page: &mut Page) {
         let out = &mut page.out;
         let mut report =
             |problem: fmt::Arguments<'_>| push_report(self.program, &mut page.err, problem);

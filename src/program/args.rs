@@ -61,6 +61,14 @@ pub struct ServerArgs {
     #[arg(long)]
     no_reverse: bool,
 
+    /// Start each line of the text format with its time [env: LINEHUB_TIMESTAMPS]
+    #[arg(long)]
+    timestamps: bool,
+
+    /// Set by LINEHUB_TIMESTAMPS.
+    #[arg(skip)]
+    timestamps_variable: Option<bool>,
+
     /// Set by LINEHUB_REVERSE.
     #[arg(skip)]
     reverse: Option<bool>,
@@ -87,6 +95,7 @@ impl ServerArgs {
             max_sessions: self.max_sessions,
             format: self.format,
             commands: self.commands,
+            timestamps: if self.timestamps { Some(true) } else { self.timestamps_variable },
             reverse: if self.no_reverse { Some(false) } else { self.reverse },
         }
     }
@@ -162,6 +171,8 @@ impl Arguments for ServerArgs {
         fill(&mut self.max_sessions, "LINEHUB_MAX_SESSIONS", "--max-sessions <N>", sessions)?;
         fill(&mut self.format, "LINEHUB_FORMAT", "--format <text|json>", choice)?;
         fill(&mut self.commands, "LINEHUB_COMMANDS", "--commands <auto|on|off>", choice)?;
+        let timestamps = &mut self.timestamps_variable;
+        fill(timestamps, "LINEHUB_TIMESTAMPS", "--timestamps", boolean)?;
         fill(&mut self.reverse, "LINEHUB_REVERSE", "server.reverse", boolean)
     }
 }

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use super::{linger::REFUSED, *};
 use crate::{
     actors::{
-        messages::Receipt,
+        messages::{Deliver, Receipt},
         stubs::{Inbox, peer, settle, soon, stub},
     },
     wire::{framing::SendEnd, lines::Lines},

@@ -28,7 +28,7 @@ fn connected(session: SessionInfo) -> ServerEvent {
 }
 
 fn server() -> ServerTranscript {
-    ServerTranscript { program: "hub-server", at_terminal: false }
+    ServerTranscript { program: "hub-server", at_terminal: false, timestamps: false }
 }
 
 fn client() -> ClientTranscript {
@@ -101,6 +101,19 @@ fn a_link_local_peer_is_shown_with_its_zone() {
     let peer = std::net::SocketAddrV6::new("fe80::2".parse().unwrap(), 5000, 0, 1).into();
     let (out, _) = render(&mut server(), [connected(SessionInfo { peer, ..session(1) })]);
     assert_eq!(out, "> New connection [[fe80::2%lo]:5000]\n");
+}
+
+#[test]
+fn with_timestamps_each_line_starts_with_its_time() {
+    let mut transcript = ServerTranscript { timestamps: true, ..server() };
+    let time = std::time::UNIX_EPOCH + std::time::Duration::from_micros(1_767_323_045_678_901);
+    let mut page = Page::default();
+    transcript.render(&Stamped { time, event: message(1, "one\ntwo") }, &mut page);
+    assert_eq!(
+        String::from_utf8(page.out).unwrap(),
+        "2026-01-02T03:04:05.678Z > [127.0.0.1:1] Client message = one\n\
+         2026-01-02T03:04:05.678Z > [127.0.0.1:1] Client message = two\n"
+    );
 }
 
 #[test]
