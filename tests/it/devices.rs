@@ -2,6 +2,7 @@
 //! reset, refuse at first, close, and flood.
 
 use std::{
+    fs,
     net::{SocketAddr, TcpListener},
     thread,
 };
@@ -9,7 +10,9 @@ use std::{
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
-use crate::support::{Hub, Peer, Program, config_file, heavy, server_command, wait_until};
+use crate::support::{
+    Hub, Peer, Program, config_file, heavy, network::Network, server_command, wait_until,
+};
 
 /// A device, or what is at its address.
 struct Device {
@@ -311,9 +314,63 @@ fn stops_while_it_is_connecting() {
     let mut hub = Hub::with_config(&connect(&address.to_string(), "scope"), &[]);
     let syn_sent = format!("0100007F:{:04X} 02 ", address.port());
     wait_until("the hub connects", || {
-        let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let sockets = fs::read_to_string("/proc/net/tcp").unwrap();
         sockets.contains(&syn_sent).then_some(())
     });
     hub.program.stop();
     assert_eq!(hub.program.err.rest(), "");
+}
+
+#[test]
+fn stops_while_it_is_looking_up_a_name() {
+    let Some(network) = Network::new() else { return };
+    let config = "[[connect]]\naddress = \"scope.lab:5025\"\n";
+    let config = config_file(config);
+    // Nobody answers there, and the lookup lasts longer than a test waits.
+    let resolver = "nameserver 192.0.2.53\noptions timeout:30 attempts:5\n";
+    let resolver = config_file(resolver);
+    let script = r#"mount --bind "$1" /etc/resolv.conf && shift && exec "$@""#;
+    let mut command = network.near("sh");
+    command.args(["-ec", script, "sh"]).arg(resolver.path()).arg(env!("CARGO_BIN_EXE_hub-server"));
+    let mut hub = Program::start(command.arg("--config").arg(config.path()).arg("0"));
+    hub.out.next();
+    wait_until("the name server is asked", || {
+        let sockets = fs::read_to_string(format!("/proc/{}/net/udp", hub.pid())).unwrap();
+        sockets.contains("350200C0:0035").then_some(())
+    });
+    hub.stop();
+}
+
+#[test]
+fn a_port_without_a_device_is_not_connected_to_itself() {
+    let Some(network) = Network::new() else { return };
+    let config = config_file(&connect("127.0.0.1:40000", "scope"));
+    // The only port that the kernel can choose for the hub's end of the connection.
+    let script = r#"echo 40000 40000 >/proc/sys/net/ipv4/ip_local_port_range && exec "$@""#;
+    let mut command = network.near("sh");
+    command.args(["-ec", script, "sh", env!("CARGO_BIN_EXE_hub-server"), "--config"]);
+    let mut hub = Program::start(command.arg(config.path()).arg("4444"));
+    let report = hub.err.next();
+    assert!(report.contains("cannot connect to scope at 127.0.0.1:40000"), "{report}");
+    hub.stop();
+    let rest = (hub.out.rest(), hub.err.rest());
+    assert_eq!(rest, ("> Server bound to IP : 0.0.0.0 and PORT : 4444\n".into(), "".into()));
+}
+
+#[test]
+fn a_hub_that_stops_does_not_connect_again() {
+    let device = Device::new();
+    let config = "[timeouts]\ndrain = \"1s\"\n".to_owned() + &device.table("scope");
+    let mut hub = Hub::with_config(&config, &[]);
+    let scope = device.accept();
+    // This client does not read what fits in its outbox, so that stopping takes all of `drain`.
+    let _client = hub.small_peer();
+    let line = "x".repeat(50_000);
+    for _ in 0..18 {
+        hub.program.enter(&line);
+    }
+    hub.program.signal(rustix::process::Signal::TERM);
+    drop(scope);
+    hub.program.ends_with(0);
+    assert!(device.listener.accept().is_err(), "nobody has connected");
 }

@@ -64,24 +64,3 @@ fn a_zone_that_does_not_exist_is_one_sentence() {
 fn port(bound: &str) -> String {
     bound.rsplit(' ').next().unwrap().to_owned()
 }
-
-#[test]
-fn a_hub_that_waits_for_a_name_lookup_stops_at_once() {
-    let Some(network) = Network::new() else { return };
-    let config = "[[connect]]\naddress = \"scope.lab:5025\"\n";
-    let config = crate::support::config_file(config);
-    // Nobody answers there, and the lookup lasts longer than a test waits.
-    let resolver = "nameserver 192.0.2.53\noptions timeout:30 attempts:5\n";
-    let resolver = crate::support::config_file(resolver);
-    let script = r#"mount --bind "$1" /etc/resolv.conf && shift && exec "$@""#;
-    let mut command = network.near("sh");
-    command.args(["-ec", script, "sh"]).arg(resolver.path()).arg(SERVER);
-    let mut hub = Program::start(command.arg("--config").arg(config.path()).arg("0"));
-    hub.out.next();
-    crate::support::wait_until("the name server is asked", || {
-        let sockets = std::fs::read_to_string(format!("/proc/{}/net/udp", hub.pid())).unwrap();
-        sockets.contains("350200C0:0035").then_some(())
-    });
-    hub.signal(Signal::TERM);
-    hub.ends_with(0);
-}

@@ -1,5 +1,5 @@
-//! Two network namespaces of a test: `near` and `far`, joined by two pairs of interfaces, and with a
-//! network that swallows everything. It takes root and iproute2.
+//! Two network namespaces of a test: `near` and `far`, joined by two pairs of interfaces. This takes
+//! root and iproute2.
 
 use std::{
     io::{self, Write},
@@ -9,8 +9,8 @@ use std::{
 
 use super::{command, skipped};
 
-/// For each pair, the near end has fe80::1 and the far end fe80::2. What is sent to 192.0.2.0/24 from
-/// the near side is never answered.
+/// For each pair, the near end has fe80::1 and the far end fe80::2. What the near side sends to
+/// 192.0.2.53 is never answered.
 const SETUP: &str = r#"
 ip netns add "$1"
 ip netns add "$2"
@@ -23,9 +23,8 @@ for i in 0 1; do
     ip -n "$1" address add fe80::1/64 dev near$i nodad
     ip -n "$2" address add fe80::2/64 dev far$i nodad
 done
-ip -n "$1" link add nobody type dummy
-ip -n "$1" link set nobody up
-ip -n "$1" address add 192.0.2.1/24 dev nobody
+ip -n "$1" address add 192.0.2.1/24 dev near0
+ip -n "$1" neighbour add 192.0.2.53 lladdr 02:00:00:00:00:53 dev near0 nud permanent
 "#;
 
 /// Dropping it deletes both namespaces. Programs that still run in them keep running.
