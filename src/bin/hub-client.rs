@@ -19,6 +19,7 @@ const PROGRAM: &str = "hub-client";
 
 fn main() {
     panics::report_panics(PROGRAM);
+    signals::survive_failed_writes();
     let args: ClientArgs = args::arguments(PROGRAM);
     if let Err(sentence) = descriptors::check_available(Client::EVENT_LOOPS) {
         args::fail(PROGRAM, &sentence, 1);

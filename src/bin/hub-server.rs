@@ -18,6 +18,7 @@ const PROGRAM: &str = "hub-server";
 
 fn main() {
     panics::report_panics(PROGRAM);
+    signals::survive_failed_writes();
     let args: ServerArgs = args::arguments(PROGRAM);
     let config = match Config::load(args.config.as_deref(), &args.overrides()) {
         Ok(config) => config,
@@ -60,7 +61,7 @@ async fn serve(config: Config, term: Option<&OsStr>) -> Result<(), ServerError> 
     let stop = signals::stop_signals(terminal.as_ref()).map_err(ServerError::Stdio)?;
     server = match &mut terminal {
         Some(terminal) => server.operator_until_eof(terminal.start().map_err(ServerError::Stdio)?),
-        None => server.operator(Stdin::open().map_err(ServerError::Stdio)?),
+        None => server.operator(Stdin::open().map_err(ServerError::Stdio)?.follow_fifo()),
     };
     server.run(stop).await
 }

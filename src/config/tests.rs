@@ -54,6 +54,11 @@ fn a_written_configuration_reads_back_the_same() {
     config.server.bind = "::".parse().unwrap();
     config.server.max_sessions = 10_000;
     config.server.workers = 2;
+    config.server.greeting = false;
+    config.server.telnet = false;
+    config.lines.end = LineEnd::Any;
+    config.lines.send_end = SendEnd::CrLf;
+    config.lines.gap = Some(Duration::from_millis(50));
     config.limits.max_line = 1000;
     config.limits.outbox = 3 << 20;
     config.timeouts.stall = Duration::from_millis(1500);
@@ -251,6 +256,22 @@ fn an_error_names_file_line_and_key_and_what_was_expected() {
              \"json\"",
         ),
         (
+            "[server]\ngreeting = \"off\"",
+            "hub.toml:2: server.greeting: invalid type: string \"off\", expected a boolean",
+        ),
+        (
+            "[lines]\nend = \"\\n\"",
+            "hub.toml:2: lines.end: invalid value: string \"\\n\", expected \"lf\", \"cr\", \"nul\" or \"any\"",
+        ),
+        (
+            "[lines]\nsend_end = \"any\"",
+            "hub.toml:2: lines.send_end: invalid value: string \"any\", expected \"lf\", \"crlf\" or \"cr\"",
+        ),
+        (
+            "[lines]\ngap = 50",
+            "hub.toml:2: lines.gap: invalid value: integer `50`, expected \"off\" or a duration up to a year such as \"10s\" or \"2m\"",
+        ),
+        (
             "# a comment\n[server]\nprot = 1",
             "hub.toml:3: server.prot: unknown field `prot`, expected one of ",
         ),
@@ -386,6 +407,8 @@ fn rejects_limits_that_cannot_work_together() {
          1048576 bytes): expected limits.outbox to be at least 1048641"
     );
     parsed("[limits]\noutbox = 65601");
+    let crlf = "[lines]\nsend_end = \"crlf\"\n[limits]\noutbox = 65601";
+    assert!(error(crlf).ends_with("expected limits.outbox to be at least 65602"));
 }
 
 #[test]

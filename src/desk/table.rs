@@ -3,7 +3,10 @@
 use std::{fmt::Write, time::SystemTime};
 
 use super::gauges::Reading;
-use crate::{address::Zoned, events::SessionInfo};
+use crate::{
+    address::Zoned,
+    events::{SessionInfo, time::rfc3339_seconds},
+};
 
 /// A session as it is listed.
 #[derive(Clone, Debug)]
@@ -46,7 +49,7 @@ fn cells(row: &Row) -> [String; 7] {
         session.id.to_string(),
         session.name.as_deref().unwrap_or("-").to_owned(),
         Zoned(session.peer).to_string(),
-        format!("since {}", humantime::format_rfc3339_seconds(*since)),
+        format!("since {}", rfc3339_seconds(*since)),
         format!("{} in, {} out", reading.lines_in, reading.lines_out),
         format!("{} B queued", reading.queued),
         state(reading),

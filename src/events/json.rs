@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{
     ClientEvent, ServerEvent, SessionInfo, Stamped,
     render::{Page, Render, push_report},
+    time::rfc3339_micros,
 };
 use crate::{
     address::Zoned,
@@ -29,7 +30,7 @@ impl Render<ServerEvent> for Json {
             ServerEvent::Listing(text) => page.err.extend_from_slice(text.as_bytes()),
             _ => {}
         }
-        let time = timestamp(stamped);
+        let time = rfc3339_micros(stamped.time);
         if let Some((record, lines)) = server_record(&time, &stamped.event) {
             push_records(&record, lines, &mut page.out);
         }
@@ -41,7 +42,7 @@ impl Render<ClientEvent> for Json {
         if let ClientEvent::Problem(sentence) = &stamped.event {
             push_report(self.program, &mut page.err, format_args!("{sentence}"));
         }
-        let time = timestamp(stamped);
+        let time = rfc3339_micros(stamped.time);
         if let Some((record, lines)) = client_record(&time, &stamped.event) {
             push_records(&record, lines, &mut page.out);
         }
@@ -81,11 +82,6 @@ impl<'a> Record<'a> {
         let SessionInfo { id, name, peer } = session;
         Self { id: Some(*id), name: name.as_deref(), peer: Some(Zoned(*peer)), ..self }
     }
-}
-
-/// UTC in the format of RFC 3339 with microseconds.
-fn timestamp<E>(stamped: &Stamped<E>) -> String {
-    humantime::format_rfc3339_micros(stamped.time).to_string()
 }
 
 /// The record of an event. If it carries lines, each line is a record with its text.

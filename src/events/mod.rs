@@ -6,6 +6,7 @@
 pub(crate) mod escape;
 mod json;
 mod render;
+pub(crate) mod time;
 mod transcript;
 pub(crate) mod wording;
 

@@ -9,11 +9,12 @@ use rustix::{
 
 use crate::events::wording::os_error_text;
 
-/// Descriptors that the server needs in addition to those of its sessions: its own, and those of
-/// peers that are being admitted or refused.
-const RESERVE: u64 = 512;
+/// Descriptors that the server can use in addition to those of its sessions: 2,048 for pending
+/// connections, 1,024 for refused ones that linger, and the rest for itself.
+const RESERVE: u64 = 2048 + 1024 + 128;
 
-/// The fewest additional descriptors with which the server can serve all its sessions.
+/// The fewest additional descriptors with which the server can serve all its sessions. With fewer than
+/// [`RESERVE`], connections in excess wait in the kernel's backlog, which delays no session.
 const MIN_RESERVE: u64 = 16;
 
 /// Descriptors that one event loop uses.

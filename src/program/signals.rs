@@ -1,5 +1,8 @@
-//! When to stop: SIGINT, SIGTERM and SIGHUP stop a program in order, a second SIGINT or SIGTERM
-//! ends it at once.
+//! Signals. SIGINT, SIGTERM and SIGHUP stop a program in order; a second SIGINT or SIGTERM ends it at
+//! once. SIGPIPE and SIGXFSZ, which only report that a write has failed, end no program.
+//!
+//! All others keep their meaning. SIGXCPU is a limit like SIGKILL: it reports no failed call that could
+//! be handled. SIGTTIN and SIGTTOU stop a background job that uses the terminal, as its user expects.
 
 use std::{
     fs,
@@ -10,16 +13,35 @@ use std::{
 
 use rustix::process::Signal as SignalNumber;
 use tokio::{
+    runtime::Builder,
     signal::unix::{Signal, SignalKind, signal},
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
 
+use super::descriptors::check_available;
 use crate::terminal::Terminal;
 
 /// How long a program may take to notice the end of its input after Ctrl-C. It does not notice while
 /// it waits for a peer, so after this time Ctrl-C counts as a stop signal.
 const CTRL_C_GRACE: Duration = Duration::from_secs(1);
+
+/// Makes a write that exceeds a limit on the size of files (ulimit -f) fail with EFBIG, which is
+/// reported like a full disk. The default action of SIGXFSZ would end the program without a word.
+/// Call it before anything is printed. (Rust's runtime does the same for SIGPIPE.)
+///
+/// Tokio's handler replaces the default action for as long as the program runs. Unlike a signal that is
+/// ignored, one with a handler has its default action in the programs that this one might start.
+pub fn survive_failed_writes() {
+    // Without descriptors for this, the program cannot start anyway, and reports that. Tokio would panic.
+    if check_available(1).is_ok()
+        && let Ok(runtime) = Builder::new_current_thread().enable_io().build()
+    {
+        let _context = runtime.enter();
+        // The kernel refuses handlers only for signals that do not exist, SIGKILL and SIGSTOP.
+        let _ = signal(SignalKind::from_raw(SignalNumber::XFSZ.as_raw()));
+    }
+}
 
 /// Ready at the first SIGINT, SIGTERM or SIGHUP, or a second after Ctrl-C at the terminal. From now
 /// on these signals do not end the program by themselves, and SIGHUP stays ignored if it was at the
@@ -35,6 +57,12 @@ const CTRL_C_GRACE: Duration = Duration::from_secs(1);
 pub fn stop_signals(terminal: Option<&Terminal>) -> io::Result<impl Future<Output = ()> + use<>> {
     let mut signals = StopSignals::listen()?;
     let ctrl_c = terminal.map(Terminal::quit_requested);
+    let mark_interrupt = terminal.map(Terminal::interrupt_marker);
+    let mark_if = move |interrupted| {
+        if let Some(mark) = mark_interrupt.as_ref().filter(|_| interrupted) {
+            mark();
+        }
+    };
     let restore_terminal = terminal.map(Terminal::closer);
     let stop = CancellationToken::new();
     let stopped = stop.clone().cancelled_owned();
@@ -42,11 +70,11 @@ pub fn stop_signals(terminal: Option<&Terminal>) -> io::Result<impl Future<Outpu
     let stop = stop.drop_guard();
     actix_rt::spawn(async move {
         tokio::select! {
-            () = signals.any() => {}
+            interrupted = signals.any() => mark_if(interrupted),
             () = grace_after(ctrl_c) => {}
         }
         drop(stop);
-        signals.interrupt_or_terminate().await;
+        mark_if(signals.interrupt_or_terminate().await);
         if let Some(restore_terminal) = restore_terminal {
             restore_terminal();
         }
@@ -75,14 +103,16 @@ impl StopSignals {
         })
     }
 
-    async fn interrupt_or_terminate(&mut self) {
+    /// Whether it was an interrupt.
+    async fn interrupt_or_terminate(&mut self) -> bool {
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => true,
+            _ = self.terminate.recv() => false,
         }
     }
 
-    async fn any(&mut self) {
+    /// Whether it was an interrupt.
+    async fn any(&mut self) -> bool {
         let hangup = async {
             match &mut self.hangup {
                 Some(hangup) => hangup.recv().await,
@@ -90,9 +120,9 @@ impl StopSignals {
             }
         };
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = hangup => {}
+            _ = self.interrupt.recv() => true,
+            _ = self.terminate.recv() => false,
+            _ = hangup => false,
         }
     }
 }

@@ -1,19 +1,20 @@
 //! The program's stdin as an asynchronous stream, and its stdout and stderr without buffers.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File},
     io::{self, Write},
-    os::{
-        fd::{AsFd, AsRawFd},
-        unix::fs::{FileTypeExt, OpenOptionsExt},
-    },
+    os::fd::AsFd,
     pin::Pin,
     sync::{Arc, OnceLock},
     task::{Context, Poll, ready},
     thread,
 };
 
-use rustix::{fs::OFlags, pipe::fcntl_setpipe_size};
+use rustix::{
+    fs::{FileType, Mode, OFlags, fcntl_getfl, fstat, open},
+    io::Errno,
+    pipe::fcntl_setpipe_size,
+};
 use tokio::{
     io::{AsyncRead, ReadBuf},
     net::unix::pipe,
@@ -25,12 +26,23 @@ use crate::{Outputs, blocking, events::Render, terminal::Terminal, wire::lines::
 /// may set (pipe(7)).
 const PIPE_SIZE: usize = 1024 * 1024;
 
+/// The descriptor 0, by name. Opening it opens the same file again.
+const STDIN: &str = "/proc/self/fd/0";
+
 /// stdin as an asynchronous stream. A read that is waiting does not delay the program's end.
+///
+/// A stdin that was closed from the start has no input, which is no error. Under nohup it is a device
+/// that is only open for writing.
 #[derive(Debug)]
 pub struct Stdin {
-    pipe: pipe::Receiver,
+    /// None if there is no input.
+    pipe: Option<pipe::Receiver>,
     /// The error that stopped the thread which fills the pipe.
     failure: Failure,
+    /// Whether the pipe is a named FIFO that does not end with its last writer.
+    follows_fifo: bool,
+    /// Whether what has been read ends in the middle of a line.
+    mid_line: bool,
 }
 
 type Failure = Arc<OnceLock<io::Error>>;
@@ -43,20 +55,107 @@ impl Stdin {
     ///
     /// The operating system's error, for example if there are too few descriptors.
     pub fn open() -> io::Result<Self> {
+        if !is_readable()? {
+            return Ok(Self::of(None));
+        }
         let stdin = File::from(io::stdin().as_fd().try_clone_to_owned()?);
-        let failure = Failure::default();
-        if stdin.metadata()?.file_type().is_fifo()
-            && let Some(pipe) = reopen(&stdin)
+        if is_fifo(&stdin)
+            && let Ok(pipe) = reopen()
         {
-            return Ok(Self { pipe, failure });
+            return Ok(Self::of(Some(pipe)));
         }
         let (receiver, sender) = io::pipe()?;
-        let failed = Arc::clone(&failure);
+        let opened = Self::of(Some(pipe::Receiver::from_owned_fd(receiver.into())?));
+        let failed = Arc::clone(&opened.failure);
         // The thread drops the sender last, so the stream ends after any error has been stored.
         let copy = move || copy(&stdin, &sender, &failed);
         thread::Builder::new().name("stdin".to_owned()).spawn(copy)?;
-        Ok(Self { pipe: pipe::Receiver::from_owned_fd(receiver.into())?, failure })
+        Ok(opened)
     }
+
+    fn of(pipe: Option<pipe::Receiver>) -> Self {
+        Self { pipe, failure: Failure::default(), follows_fifo: false, mid_line: false }
+    }
+
+    /// Makes a named FIFO an input that does not end: when its last writer has closed it, which also
+    /// ends an unfinished line, the next program that opens it is read. Does nothing if stdin is not a
+    /// named FIFO, or one that this program may not open itself.
+    #[must_use]
+    pub fn follow_fifo(mut self) -> Self {
+        self.follows_fifo = is_fifo(io::stdin()) && has_name() && reopen().is_ok();
+        self
+    }
+
+    /// What happens at the end of the pipe. Returns whether the pipe is read again.
+    ///
+    /// An open file description of a FIFO reports the end of its last writer without end, which would
+    /// make the reader spin. A new one does not report a writer that closed before it was opened, so it
+    /// waits for the next one. Nothing is lost in between, because the program's descriptor 0 keeps the
+    /// FIFO open.
+    fn reopen_fifo(&mut self) -> io::Result<bool> {
+        if let Some(failure) = self.failure.get() {
+            return Err(copy_of(failure));
+        }
+        if self.follows_fifo {
+            // Close the old one first: there may be no other free descriptor.
+            self.pipe = None;
+            self.pipe = Some(reopen()?);
+        }
+        Ok(self.follows_fifo)
+    }
+}
+
+impl AsyncRead for Stdin {
+    /// Tokio's own `poll_read` takes a short read for a sign that nothing more is there, and then waits
+    /// for more to arrive. But a read of a pipe in packet mode (pipe(2), `O_DIRECT`) returns a single
+    /// packet, however many there are. So this one reads until the kernel says that nothing is left.
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        while let Some(pipe) = &this.pipe {
+            // This also takes part in Tokio's scheduling: a task that has had its turn must wait.
+            ready!(pipe.poll_read_ready(cx))?;
+            match pipe.try_read_buf(buf) {
+                Ok(0) if buf.remaining() > 0 => {
+                    if !this.reopen_fifo()? {
+                        break;
+                    }
+                    if std::mem::take(&mut this.mid_line) {
+                        buf.put_slice(b"\n");
+                        break;
+                    }
+                }
+                Ok(_) => {
+                    this.mid_line = !buf.filled().ends_with(b"\n");
+                    break;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Whether stdin is open for reading.
+fn is_readable() -> io::Result<bool> {
+    match fcntl_getfl(io::stdin()) {
+        Ok(flags) => Ok(flags & OFlags::ACCMODE != OFlags::WRONLY),
+        Err(Errno::BADF) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn is_fifo(file: impl AsFd) -> bool {
+    fstat(file).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode).is_fifo())
+}
+
+/// Whether stdin has a name in the file system. That of an anonymous pipe reads `pipe:[1234]`.
+fn has_name() -> bool {
+    fs::read_link(STDIN).is_ok_and(|name| name.is_absolute())
 }
 
 /// Copies until the input ends or the reader of the pipe is gone.
@@ -83,29 +182,12 @@ fn copy(from: &File, to: &io::PipeWriter, failure: &Failure) {
     }
 }
 
-/// Opens the pipe again, which gives it an open file description of its own. Making that one
-/// non-blocking does not affect other processes that share the pipe. Returns None if `/proc` does not
-/// allow it.
-fn reopen(pipe: &File) -> Option<pipe::Receiver> {
-    let path = format!("/proc/self/fd/{}", pipe.as_raw_fd());
-    let flags = i32::try_from(OFlags::NONBLOCK.bits()).ok()?;
-    let pipe = OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
-    pipe::Receiver::from_file(pipe).ok()
-}
-
-impl AsyncRead for Stdin {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut self.pipe).poll_read(cx, buf))?;
-        match self.failure.get() {
-            Some(failure) if buf.filled().len() == before => Poll::Ready(Err(copy_of(failure))),
-            _ => Poll::Ready(Ok(())),
-        }
-    }
+/// Opens the pipe at stdin again, which gives it an open file description of its own. Making that one
+/// non-blocking does not affect other processes that share the pipe. This fails if `/proc` or the
+/// permissions of a named FIFO do not allow it.
+fn reopen() -> io::Result<pipe::Receiver> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    pipe::Receiver::from_file(open(STDIN, flags, Mode::empty())?.into())
 }
 
 /// Copies an error, because a caller may read again after it.

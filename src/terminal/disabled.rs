@@ -48,6 +48,11 @@ impl Terminal {
     }
 
     /// See [`printer`](Self::printer).
+    pub fn interrupt_marker(&self) -> fn() {
+        match *self {}
+    }
+
+    /// See [`printer`](Self::printer).
     pub fn closer(&self) -> fn() {
         match *self {}
     }

@@ -20,6 +20,7 @@ use super::{
         CTRL_C, Tty, WaitFor, Wake, in_foreground, read_keys, send_entered, wait, window,
         write_to_terminal,
     },
+    wrap::push_wrapped,
 };
 
 /// The editor reads no more keys, not even Ctrl-C, while this many bytes of entered lines wait for
@@ -30,8 +31,8 @@ const MAX_ENTERED: usize = 1024 * 1024;
 /// handled in between: a slow connection may take a while for each.
 const PRINT_CHUNK: usize = 16 * 1024;
 
-/// Shown after a line that was never entered, as shells do, whatever ended the editor.
-const UNSENT_MARK: &str = "^C";
+/// Shown after a line that was never entered because of Ctrl-C or SIGINT, as shells do.
+const INTERRUPT_MARK: &str = "^C";
 
 /// Shown after a line that comes back when the program returns to the foreground.
 const SUSPENDED_MARK: &str = "^Z";
@@ -69,6 +70,8 @@ pub(super) struct Editor {
     /// of lines and wakes the editor's thread.
     line_socket: Mutex<Option<Arc<UnixStream>>>,
     ended: AtomicBool,
+    /// Whether Ctrl-C or SIGINT has ended the editing.
+    interrupted: AtomicBool,
 }
 
 impl Editor {
@@ -79,6 +82,7 @@ impl Editor {
             mode: Mode::NotStarted,
             line: Line::new(),
             screen: Screen::default(),
+            has_printed: false,
         };
         Self {
             tty,
@@ -86,6 +90,7 @@ impl Editor {
             state: Mutex::new(state),
             line_socket: Mutex::new(None),
             ended: AtomicBool::new(false),
+            interrupted: AtomicBool::new(false),
         }
     }
 
@@ -96,6 +101,11 @@ impl Editor {
     /// Never waits, unlike the methods that lock the state.
     pub(super) fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
+    }
+
+    /// Has a half-typed line marked when the editor ends. Never waits.
+    pub(super) fn mark_interrupt(&self) {
+        self.interrupted.store(true, Ordering::Release);
     }
 
     pub(super) fn restore_modes(&self) {
@@ -168,7 +178,10 @@ impl Editor {
                         KeyResult::Continue => {}
                         KeyResult::Suspended => editing = false,
                         KeyResult::EndOfInput => return Ok(false),
-                        KeyResult::Interrupted => return Ok(true),
+                        KeyResult::Interrupted => {
+                            self.mark_interrupt();
+                            return Ok(true);
+                        }
                     }
                 }
                 Wake::HungUp => return Ok(true),
@@ -241,13 +254,15 @@ impl Editor {
 
     fn print_chunk(&self, text: &[u8]) -> io::Result<()> {
         let mut state = self.state();
-        if state.mode != Mode::Editing {
-            return write_to_terminal(text);
-        }
         let mut out = Vec::with_capacity(text.len() + 256);
-        state.erase_prompt(&mut out);
-        out.extend_from_slice(text);
-        state.show_prompt(&mut out);
+        if state.mode == Mode::Editing {
+            state.erase_prompt(&mut out);
+        }
+        push_wrapped(window().columns, text, &mut out);
+        state.has_printed = true;
+        if state.mode == Mode::Editing {
+            state.show_prompt(&mut out);
+        }
         write_to_terminal(&out)
     }
 
@@ -260,7 +275,10 @@ impl Editor {
             match state.line.is_empty() {
                 true if erase_empty_prompt => state.erase_prompt(&mut out),
                 true => state.leave_line("", &mut out),
-                false => state.leave_line(UNSENT_MARK, &mut out),
+                false if self.interrupted.load(Ordering::Acquire) => {
+                    state.leave_line(INTERRUPT_MARK, &mut out);
+                }
+                false => state.leave_line("", &mut out),
             }
             // If the terminal has hung up, this fails and nobody sees the screen.
             let _ = write_to_terminal(&out);
@@ -286,11 +304,16 @@ struct EditorState {
     mode: Mode,
     line: Line,
     screen: Screen,
+    /// Whether something has been printed. The prompt is not shown before.
+    has_printed: bool,
 }
 
 impl EditorState {
     /// Shows the prompt and the line.
     fn show_prompt(&mut self, out: &mut Vec<u8>) {
+        if !self.has_printed {
+            return;
+        }
         if self.dumb {
             out.extend_from_slice(self.prompt.as_bytes());
         } else {
@@ -301,10 +324,10 @@ impl EditorState {
 
     /// Erases the prompt and the line. A dumb terminal cannot erase: output goes to the next row.
     fn erase_prompt(&mut self, out: &mut Vec<u8>) {
-        if self.dumb {
-            out.push(b'\n');
-        } else {
+        if !self.dumb {
             self.screen.erase(window(), out);
+        } else if self.has_printed {
+            out.push(b'\n');
         }
     }
 

@@ -19,6 +19,7 @@ mod keys;
 mod line;
 mod screen;
 mod tty;
+mod wrap;
 
 use std::{
     ffi::OsStr,
@@ -88,7 +89,8 @@ impl Terminal {
         if io::stderr().is_terminal() { Box::new(self.printer()) } else { Box::new(io::stderr()) }
     }
 
-    /// Starts the editor and shows the prompt. Returns the stream of entered lines, each with its
+    /// Starts the editor. It shows the prompt as soon as something has been printed, so that a transcript
+    /// starts with its first line. Returns the stream of entered lines, each with its
     /// LF. The stream ends at Ctrl-C, at Ctrl-D on an empty line, when the terminal hangs up, and
     /// when the editor is [ended](Self::closer). The terminal's modes have been restored by then.
     ///
@@ -136,13 +138,20 @@ impl Terminal {
         async move { quit.notified().await }
     }
 
+    /// Returns a function that has a half-typed line marked with `^C` when the editor ends, as if Ctrl-C
+    /// had been pressed. It never waits.
+    pub fn interrupt_marker(&self) -> impl Fn() + Send + use<> {
+        let editor = Arc::clone(&self.editor);
+        move || editor.mark_interrupt()
+    }
+
     /// Returns a function that ends the editor. It is for code that exits the process without
     /// dropping the `Terminal`.
     ///
     /// Ending the editor restores the terminal's modes and ends the stream of entered lines. It
-    /// erases an empty prompt, leaves a half-typed line on the screen followed by `^C`, and later
-    /// output starts on a new row. It does nothing if the editor has ended before, and gives up
-    /// updating the screen after a second if the terminal accepts no output.
+    /// erases an empty prompt and leaves a half-typed line on the screen, followed by `^C` if the user
+    /// has interrupted the program; later output starts on a new row. It does nothing if the editor has
+    /// ended before, and gives up updating the screen after a second if the terminal accepts no output.
     pub fn closer(&self) -> impl FnOnce() + Send + use<> {
         let editor = Arc::clone(&self.editor);
         move || end(&editor)

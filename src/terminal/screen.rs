@@ -9,7 +9,7 @@ use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
 /// The distance between tab stops, in columns.
-const TAB: usize = 8;
+pub(super) const TAB: usize = 8;
 
 /// No grapheme cluster that people write has more bytes per cell than this.
 const MAX_CLUSTER: usize = 32;

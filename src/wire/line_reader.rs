@@ -149,10 +149,10 @@ impl LineReader {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<Option<Decoded>>> {
         loop {
-            if !self.at_start || self.skip_bom() {
-                if let Some(decoded) = self.decoder.decode(&mut self.rest)? {
-                    return Poll::Ready(Ok(Some(decoded)));
-                }
+            if (!self.at_start || self.skip_bom())
+                && let Some(decoded) = self.decoder.decode(&mut self.rest)?
+            {
+                return Poll::Ready(Ok(Some(decoded)));
             }
             if self.ended && self.truncated {
                 return Poll::Ready(Ok(None));
@@ -333,56 +333,4 @@ impl LineReader {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use tokio::io::{AsyncWriteExt, ReadBuf};
-
-    use super::*;
-
-    /// A stream that fills every read, and counts the reads.
-    struct Endless {
-        reads: usize,
-    }
-
-    impl AsyncRead for Endless {
-        fn poll_read(
-            mut self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-            buf: &mut ReadBuf<'_>,
-        ) -> Poll<io::Result<()>> {
-            self.reads += 1;
-            let room = buf.remaining();
-            buf.put_slice(&vec![b'x'; room]);
-            Poll::Ready(Ok(()))
-        }
-    }
-
-    #[tokio::test]
-    async fn a_long_line_is_read_in_large_reads() {
-        let long = 8 << 20;
-        let mut reader = LineReader::new(LineDecoder::new(long), Buffers::new(1));
-        let mut endless = Endless { reads: 0 };
-        let beginning = std::future::poll_fn(|cx| {
-            while reader.received() < long as u64 {
-                let _ = reader.poll_read(&mut endless, cx);
-            }
-            Poll::Ready(())
-        });
-        beginning.await;
-        assert!(endless.reads <= long / MIN_READ, "{} reads", endless.reads);
-    }
-
-    #[tokio::test]
-    async fn a_partial_line_uses_no_more_memory_than_it_needs() {
-        let (mut ours, mut theirs) = tokio::io::duplex(64);
-        let mut reader = LineReader::new(LineDecoder::new(BATCH), Buffers::new(1));
-        theirs.write_all(b"half a line").await.unwrap();
-        let waits = tokio::time::timeout(Duration::ZERO, reader.next(&mut ours)).await;
-        assert!(waits.is_err() && reader.is_drained() && reader.has_partial_line());
-        assert!(reader.rest.capacity() < 64, "{} bytes", reader.rest.capacity());
-        theirs.write_all(b", then the rest\n").await.unwrap();
-        let line = Lines::one("half a line, then the rest");
-        assert_eq!(reader.next(&mut ours).await.unwrap(), Some(Decoded::Lines(line)));
-    }
-}
+mod tests;

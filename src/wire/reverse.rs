@@ -67,8 +67,10 @@ fn fill_backwards<'a>(space: &mut [u8], pieces: impl Iterator<Item = &'a [u8]>) 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use tokio_util::codec::Decoder;
 
     use super::*;
+    use crate::wire::lines::{Decoded, LineDecoder};
 
     fn reversed_naively(line: &str) -> String {
         line.graphemes(true).rev().collect()
@@ -103,6 +105,14 @@ mod tests {
     fn reverses_each_line_of_a_batch_separately() {
         assert_eq!(reverse_lines(Lines::one("abc\n\nde")), Lines::one("cba\n\ned"));
         assert_eq!(reverse_lines(Lines::one("abc\né1\nx\u{1b}")), Lines::one("cba\n1é\n\u{1b}x"));
+    }
+
+    #[test]
+    fn reverses_a_line_that_contains_line_ends_as_data() {
+        let decoded = LineDecoder::new(80).ended_by(0).decode(&mut "a\nb\0\r\nc\0".into()).unwrap();
+        let Some(Decoded::Lines(lines)) = decoded else { panic!("{decoded:?}") };
+        let reversed = reverse_lines(lines);
+        assert!(reversed.iter().eq([&b"b\na"[..], b"c\r\n"]));
     }
 
     #[test]

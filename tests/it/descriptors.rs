@@ -151,6 +151,14 @@ fn reports_at_the_start_that_the_limit_is_too_low_for_max_sessions() {
 }
 
 #[test]
+fn the_default_sessions_fit_into_a_hard_limit_of_1024_without_a_report() {
+    let mut hub = Hub::start_as(&mut limited(1024, &[]));
+    hub.peer();
+    hub.program.stop();
+    assert_eq!(hub.program.err.rest(), "");
+}
+
+#[test]
 fn raises_the_soft_limit_to_what_the_sessions_need() {
     let script = "ulimit -Sn 64; exec \"$0\" \"$@\"";
     let mut command = command("sh");

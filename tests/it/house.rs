@@ -30,7 +30,7 @@ fn is_within(module: &str, room: &str) -> bool {
     module == room || module.strip_prefix(room).is_some_and(|rest| rest.starts_with("::"))
 }
 
-fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
+pub(crate) fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {

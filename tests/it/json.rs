@@ -1,8 +1,8 @@
-//! Events: one JSON object a line, and nothing else.
+//! The JSON format: one event per line on stdout, and nothing else.
 
 use crate::support::{Hub, Peer, Program, client_command};
 
-/// The event without its time, of which the form is checked.
+/// The event without its time. Checks the form of the time.
 fn event(line: &str) -> String {
     let (head, rest) = line.split_at("{\"time\":\"2026-01-02T03:04:05.678901Z\",".len());
     let form: String = head
@@ -13,57 +13,68 @@ fn event(line: &str) -> String {
     format!("{{{rest}")
 }
 
-fn says(hub: &Hub, expected: &str) {
+#[track_caller]
+fn assert_next(hub: &Hub, expected: &str) {
     assert_eq!(event(&hub.program.out.next()), expected);
 }
 
 #[test]
-fn every_event_of_the_server() {
+fn the_server_prints_every_event_as_json() {
     let config = "[limits]\nmax_line = 100\n";
     let mut hub = Hub::with_config(config, &["--format", "json", "--max-sessions", "1"]);
     let mut peer = hub.peer();
-    let name = peer.address();
-    says(&hub, &format!(r#"{{"event":"connected","peer":"{name}","sessions":1}}"#));
+    let address = peer.address();
+    assert_next(
+        &hub,
+        &format!(r#"{{"event":"connected","id":1,"peer":"{address}","sessions":1}}"#),
+    );
     let mut refused = Peer::connect(hub.address);
     refused.rest();
     let other = refused.address();
     let reason = "too many clients";
-    says(&hub, &format!(r#"{{"event":"rejected","peer":"{other}","reason":"{reason}"}}"#));
+    assert_next(&hub, &format!(r#"{{"event":"rejected","peer":"{other}","reason":"{reason}"}}"#));
     peer.send("Line 1 \"\u{1b}\n");
     let text = r#"\u001b\" 1 eniL"#;
-    says(&hub, &format!(r#"{{"event":"message","peer":"{name}","text":"{text}"}}"#));
-    peer.send(format!("{}\n", "x".repeat(101)));
-    let line = "line too long";
-    says(
+    assert_next(
         &hub,
-        &format!(r#"{{"event":"discarded","peer":"{name}","reason":"{line}","bytes":101}}"#),
+        &format!(r#"{{"event":"message","id":1,"peer":"{address}","text":"{text}"}}"#),
+    );
+    peer.send(format!("{}\n", "x".repeat(101)));
+    let reason = "line too long";
+    assert_next(
+        &hub,
+        &format!(
+            r#"{{"event":"discarded","id":1,"peer":"{address}","reason":"{reason}","bytes":101}}"#
+        ),
     );
     hub.program.enter("I have 1 client");
-    says(&hub, r#"{"event":"broadcast","text":"I have 1 client","sessions":1}"#);
+    assert_next(&hub, r#"{"event":"broadcast","text":"I have 1 client","sessions":1}"#);
     assert_eq!(peer.leave(), "I have 1 client\n");
-    let gone = |reason: &str, name| {
-        format!(r#"{{"event":"disconnected","peer":"{name}","reason":"{reason}","sessions":0}}"#)
+    let disconnected = |id: u64, reason: &str, peer| {
+        format!(
+            r#"{{"event":"disconnected","id":{id},"peer":"{peer}","reason":"{reason}","sessions":0}}"#
+        )
     };
-    says(&hub, &gone("left", name));
+    assert_next(&hub, &disconnected(1, "left", address));
     hub.program.enter("to nobody");
-    says(&hub, r#"{"event":"broadcast","text":"to nobody","sessions":0}"#);
+    assert_next(&hub, r#"{"event":"broadcast","text":"to nobody","sessions":0}"#);
     let peer = hub.peer();
-    let name = peer.address();
+    let address = peer.address();
     hub.event_named("connected");
     peer.reset();
-    says(&hub, &gone("lost", name));
+    assert_next(&hub, &disconnected(2, "lost", address));
     let peer = hub.peer();
-    let name = peer.address();
+    let address = peer.address();
     hub.event_named("connected");
     hub.program.signal(rustix::process::Signal::TERM);
-    says(&hub, &gone("shutdown", name));
-    says(&hub, r#"{"event":"stopped"}"#);
+    assert_next(&hub, &disconnected(3, "shutdown", address));
+    assert_next(&hub, r#"{"event":"stopped"}"#);
     hub.program.ends_with(0);
     assert_eq!(hub.program.out.rest(), "");
 }
 
 #[test]
-fn a_silent_peer_is_idle() {
+fn a_silent_peer_is_disconnected_as_idle() {
     let hub = Hub::with_config("[timeouts]\nidle = \"100ms\"\n", &["--format", "json"]);
     let mut peer = hub.peer();
     assert_eq!(peer.rest(), "");
@@ -71,7 +82,7 @@ fn a_silent_peer_is_idle() {
 }
 
 #[test]
-fn every_event_of_the_client() {
+fn the_client_prints_every_event_as_json() {
     let mut hub = Hub::start(&["--max-sessions", "1"]);
     let (ip, port) = (hub.address.ip().to_string(), hub.address.port().to_string());
     let start = || {

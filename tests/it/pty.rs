@@ -58,7 +58,12 @@ impl OnPty {
         let (pty, pts) = pty_process::blocking::open().unwrap();
         pty.resize(Size::new(rows, columns)).unwrap();
         let modes_before = modes(&pty);
-        let mut command = Command::new(program).args(args).env("TERM", term);
+        // Under nohup the tests ignore SIGHUP, and so would the program.
+        let mut command = match is_ignored(Signal::HUP) {
+            true => Command::new("env").arg("--default-signal=HUP").arg(program),
+            false => Command::new(program),
+        };
+        command = command.args(args).env("TERM", term);
         for name in linehub_variables() {
             command = command.env_remove(name);
         }
@@ -182,6 +187,13 @@ fn processes_of_session(leader: Pid) -> Vec<Pid> {
         (Pid::from_raw(session) == Some(leader)).then(|| Pid::from_raw(process)).flatten()
     });
     processes.collect()
+}
+
+/// Whether this process ignores the signal (proc(5), `SigIgn`).
+fn is_ignored(signal: Signal) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
+    u64::from_str_radix(mask.trim(), 16).unwrap() >> (signal.as_raw() - 1) & 1 == 1
 }
 
 fn read(mut pty: &Pty, seen: &(Mutex<Seen>, Condvar)) {

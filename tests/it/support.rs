@@ -135,6 +135,12 @@ impl Program {
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
+    /// Its state in `/proc`, such as `T`: stopped.
+    pub(crate) fn state(&self) -> char {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+        stat.rsplit_once(") ").unwrap().1.chars().next().unwrap()
+    }
+
     /// How much it has read of the file at its stdin, in bytes.
     pub(crate) fn position_in_stdin(&self) -> u64 {
         let info = fs::read_to_string(format!("/proc/{}/fdinfo/0", self.pid())).unwrap();

@@ -1,4 +1,4 @@
-//! The lab's scene over pipes, byte for byte.
+//! The transcripts of both programs over pipes, byte for byte, beginning with the lab's own.
 
 use crate::support::{Hub, Peer, Program, client_command};
 
@@ -7,32 +7,34 @@ fn client(hub: &Hub) -> Program {
     Program::start(client_command().args([port, ip]))
 }
 
-fn said(client: &Program, hub: &Hub, rest: &str) {
+/// Expects that this is everything the client printed after its first line.
+#[track_caller]
+fn assert_transcript(client: &Program, hub: &Hub, rest: &str) {
     let (ip, port) = (hub.address.ip(), hub.address.port());
     let connected = format!("> Connected to server IP = {ip} and PORT = {port}\n");
     assert_eq!(client.out.rest(), connected + rest);
 }
 
-/// The peer of the next `New connection`.
-fn newcomer(hub: &Hub) -> String {
+/// The peer in the next line, which says `New connection`: `[127.0.0.1:13442]`.
+fn connected(hub: &Hub) -> String {
     let line = hub.program.out.next();
     line.strip_prefix("> New connection ").unwrap().to_owned()
 }
 
 #[test]
-fn the_labs_scene() {
+fn both_transcripts_match_the_lab() {
     let mut hub = Hub::start(&["--max-sessions", "3"]);
     let mut clients = Vec::new();
-    let mut names = Vec::new();
+    let mut peers = Vec::new();
     let lines = ["Line 1 sending to server", "racecar", "taco cat"];
     for (line, shown) in lines.into_iter().zip(["revres ot gnidnes 1 eniL", "racecar", "tac ocat"])
     {
         let mut client = client(&hub);
-        let name = newcomer(&hub);
+        let peer = connected(&hub);
         client.enter(line);
-        hub.says(&format!("> {name} Client message = {shown}"));
+        hub.says(&format!("> {peer} Client message = {shown}"));
         clients.push(client);
-        names.push(name);
+        peers.push(peer);
     }
     let mut rejected = client(&hub);
     rejected.ends_with(3);
@@ -49,22 +51,22 @@ fn the_labs_scene() {
     }
     let mut leaver = clients.pop().unwrap();
     leaver.enter("exit");
-    hub.says(&format!("> Closing connection for client {}...", names[2]));
+    hub.says(&format!("> Closing connection for client {}...", peers[2]));
     leaver.ends_with(0);
 
     let mut again = client(&hub);
-    let name = newcomer(&hub);
+    let peer = connected(&hub);
     again.end_input();
-    hub.says(&format!("> Closing connection for client {name}..."));
+    hub.says(&format!("> Closing connection for client {peer}..."));
     again.ends_with(0);
-    said(&again, &hub, "\n> Enter string : \n> Closing client...\n");
+    assert_transcript(&again, &hub, "\n> Enter string : \n> Closing client...\n");
 
     hub.program.stop();
     let mut rest: Vec<String> = hub.program.out.rest().lines().map(str::to_owned).collect();
     rest.sort();
-    let mut closing: Vec<String> = names[..2]
+    let mut closing: Vec<String> = peers[..2]
         .iter()
-        .map(|name| format!("> Closing connection for client {name}..."))
+        .map(|peer| format!("> Closing connection for client {peer}..."))
         .collect();
     closing.sort();
     assert_eq!(rest, closing);
@@ -79,10 +81,10 @@ fn the_labs_scene() {
 }
 
 #[test]
-fn a_clients_whole_transcript() {
+fn a_client_prints_its_prompt_before_each_line_and_after_each_response() {
     let mut hub = Hub::start(&[]);
     let mut client = client(&hub);
-    newcomer(&hub);
+    connected(&hub);
     client.enter("Line 1 sending to server");
     hub.program.out.find("eniL");
     hub.program.enter("I have 1 client");
@@ -98,7 +100,7 @@ fn a_clients_whole_transcript() {
     hub.program.out.find(" = owt");
     client.enter("exit");
     client.ends_with(0);
-    said(
+    assert_transcript(
         &client,
         &hub,
         "\n> Enter string : Line 1 sending to server\n\
@@ -115,7 +117,7 @@ fn a_clients_whole_transcript() {
 }
 
 #[test]
-fn an_ipv6_peer_reads_with_its_own_brackets() {
+fn an_ipv6_peer_is_shown_with_its_own_brackets() {
     let hub = Hub::start_as(crate::support::server_command().args(["--bind", "::1", "0"]));
     let peer = hub.peer();
     let port = peer.address().port();
@@ -123,10 +125,10 @@ fn an_ipv6_peer_reads_with_its_own_brackets() {
 }
 
 #[test]
-fn nothing_of_the_other_side_reaches_a_terminal_but_as_text() {
+fn text_from_the_other_side_cannot_control_a_terminal() {
     let mut hub = Hub::start(&[]);
     let mut client = client(&hub);
-    newcomer(&hub);
+    connected(&hub);
     let hostile = "\u{1b}]0;x\u{7}\u{1b}[2J\u{9b}31m\r\u{2028}\u{202e}\u{7f}";
     let shown = "\\u{7f}\\u{202e}\\u{2028}\\rm13\\u{9b}J2[\\u{1b}\\u{7}x;0]\\u{1b}";
     client.enter(hostile);
@@ -142,7 +144,7 @@ fn nothing_of_the_other_side_reaches_a_terminal_but_as_text() {
 }
 
 #[test]
-fn lines_of_two_clients_do_not_run_into_each_other() {
+fn lines_of_two_clients_are_never_mixed() {
     let hub = Hub::start(&[]);
     let mut peers: Vec<Peer> = (0..2).map(|_| hub.peer()).collect();
     peers[0].send("half of ");

@@ -1,5 +1,6 @@
 //! The Hub with stub sessions and a stub Console.
 
+mod desk;
 mod panics;
 mod slots;
 
@@ -8,7 +9,7 @@ use actix::{Addr, MailboxError};
 use super::*;
 use crate::{
     actors::{
-        messages::{Deliver, HubHandle},
+        messages::{DeskError, HubHandle, Kick, List, Rename, Tell},
         session::{Session, Setup, Stream},
         stubs::{Inbox, peer, settle, soon, stub},
     },

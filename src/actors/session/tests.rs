@@ -11,7 +11,7 @@ use crate::{
         messages::Receipt,
         stubs::{Inbox, peer, settle, soon, stub},
     },
-    wire::lines::Lines,
+    wire::{framing::SendEnd, lines::Lines},
 };
 
 /// What an in-memory stream holds in each direction, in bytes.
@@ -181,6 +181,48 @@ async fn a_peer_that_leaves_gets_what_is_queued_for_it() {
     assert_eq!(scene.read(long.len() + 1).await, format!("{long}\n"));
     assert_eq!(scene.deregister.answer(()).await.reason, CloseReason::Left);
     assert_eq!(scene.read_to_end().await, "");
+}
+
+#[actix::test]
+async fn a_delivery_needs_as_much_room_as_is_sent_for_it() {
+    // 100 empty lines: two of these have room in the outbox with LF, and one with CR LF.
+    let text = "\n".repeat(99);
+    let framing = |send_end| Framing { send_end, ..Framing::default() };
+    for (send_end, has_room) in [(SendEnd::Lf, true), (SendEnd::CrLf, false)] {
+        let mut scene = open(|setup| setup.framing = framing(send_end)).await;
+        soon(scene.deliver(&text)).await;
+        let mut second = scene.deliver(&text);
+        let waits = Scene::waits(&mut second).await;
+        assert_eq!(waits, !has_room);
+        let sent = scene.read(2 * 100 * send_end.as_bytes().len()).await;
+        assert_eq!(sent.as_bytes(), send_end.as_bytes().repeat(200));
+        if waits {
+            soon(second).await;
+        }
+    }
+}
+
+#[actix::test]
+async fn telnet_commands_are_answered_before_later_lines() {
+    let mut scene = open(|setup| setup.framing.telnet = true).await;
+    soon(scene.deliver("before")).await;
+    soon(scene.theirs.write_all(b"\xff\xfd\x06one\n")).await.unwrap();
+    assert_eq!(scene.received.answer(Ok(())).await.input, lines("eno"));
+    soon(scene.deliver("after")).await;
+    let mut sent = [0; 16];
+    soon(scene.theirs.read_exact(&mut sent)).await.unwrap();
+    assert_eq!(&sent, b"before\n\xff\xfc\x06after\n");
+}
+
+#[actix::test]
+async fn without_a_greeting_nothing_is_sent_before_the_first_delivery() {
+    let mut scene = scene(|setup| setup.greeting = false);
+    let admission = Admission { id: SessionId(7), clients: 3, max_clients: 4 };
+    scene.register.answer(Ok(admission)).await;
+    scene.write("one\n").await;
+    assert_eq!(scene.received.answer(Ok(())).await.input, lines("eno"));
+    soon(scene.deliver("first")).await;
+    assert_eq!(scene.read(6).await, "first\n");
 }
 
 #[actix::test]

@@ -1,12 +1,16 @@
 //! The codec: splitting, discarding, and independence of how the stream is split into reads.
 
 use proptest::prelude::*;
+use tokio_util::codec::Decoder;
 
 use super::*;
 
 /// What the decoder returns for a stream that arrives in these reads.
 fn decode_all(max_line: usize, reads: &[&[u8]]) -> Vec<Decoded> {
-    let mut decoder = LineDecoder::new(max_line);
+    decode_with(LineDecoder::new(max_line), reads)
+}
+
+fn decode_with(mut decoder: LineDecoder, reads: &[&[u8]]) -> Vec<Decoded> {
     let mut buf = BytesMut::new();
     let mut all = Vec::new();
     for read in reads {
@@ -23,11 +27,15 @@ fn decode_all(max_line: usize, reads: &[&[u8]]) -> Vec<Decoded> {
 
 /// The same, as single lines, or as the length of a discarded line.
 fn flat(max_line: usize, reads: &[&[u8]]) -> Vec<Result<String, usize>> {
+    flattened(decode_all(max_line, reads))
+}
+
+fn flattened(decoded: Vec<Decoded>) -> Vec<Result<String, usize>> {
     let mut all = Vec::new();
-    for decoded in decode_all(max_line, reads) {
+    for decoded in decoded {
         match decoded {
             Decoded::Lines(lines) => {
-                assert_eq!(lines.as_bytes().last(), Some(&LF));
+                assert_eq!(lines.as_bytes().last(), Some(&lines.end()));
                 let text = |line: &[u8]| Ok(String::from_utf8(line.to_vec()).unwrap());
                 all.extend(lines.iter().map(text));
             }
@@ -109,6 +117,65 @@ fn a_batch_never_exceeds_its_limit() {
     assert_eq!(first, Some(Decoded::Lines(Lines::new(BytesMut::from(&b"1\n2\n3\n4\n"[..])))));
     let second = decoder.decode(&mut buf).unwrap();
     assert_eq!(second, Some(Decoded::Lines(Lines::new(BytesMut::from(&b"5\n6\n"[..])))));
+}
+
+#[test]
+fn with_nul_as_the_line_end_cr_and_lf_are_data() {
+    let decoder = LineDecoder::new(4).ended_by(0);
+    let decoded = decode_with(decoder, &[b"a\nb\0c\r\0\r\n\x00123\r", b"\0", b"12345", b"\0last"]);
+    let lines = [line("a\nb"), line("c\r"), line("\r\n"), line("123\r"), Err(5), line("last")];
+    assert_eq!(flattened(decoded), lines);
+}
+
+#[test]
+fn lines_without_an_lf_are_ended_by_lf_whatever_ended_them_before() {
+    let decoded = decode_with(LineDecoder::new(80).ended_by(0), &[b"one\0two\0"]);
+    assert_eq!(decoded, [Decoded::Lines(Lines::one("one\ntwo"))]);
+    let decoded = decode_with(LineDecoder::new(80).ended_by(CR), &[b"one\r\xff\r"]);
+    assert_eq!(decoded, [Decoded::Lines(Lines::one("one\n\u{fffd}"))]);
+}
+
+#[test]
+fn a_batch_with_an_lf_in_a_line_is_never_plain() {
+    let decoded = decode_with(LineDecoder::new(80).ended_by(CR), &[b"one\rt\nwo\r"]);
+    let [Decoded::Lines(lines)] = &decoded[..] else { panic!("{decoded:?}") };
+    assert!(!lines.is_plain());
+    assert_eq!(lines.end(), CR);
+    assert!(lines.iter().eq([&b"one"[..], b"t\nwo"]));
+    let (first, rest) = lines.split_first();
+    assert_eq!(first, "one");
+    assert!(rest.is_some_and(|rest| rest.iter().eq([b"t\nwo"])));
+}
+
+#[test]
+fn a_line_that_is_ended_early_does_not_get_another_end() {
+    for (rest, expected) in [
+        (&b"\nb\n"[..], vec![line("b")]),
+        (b"\r\nb\n", vec![line("b")]),
+        (b"\n\nb\n", vec![line(""), line("b")]),
+        (b"\rb\n", vec![line("\rb")]),
+        (b"b\n\n", vec![line("b"), line("")]),
+        (b"\r", vec![line("\r")]),
+        (b"\n", vec![]),
+    ] {
+        let mut decoder = LineDecoder::new(3);
+        let mut buf = BytesMut::from(&b"abc"[..]);
+        assert_eq!(decoder.decode(&mut buf).unwrap(), None);
+        assert_eq!(decoder.end_line(&mut buf), Some(Decoded::Lines(Lines::one("abc"))));
+        assert_eq!(decoder.end_line(&mut buf), None);
+        let single: Vec<&[u8]> = rest.chunks(1).collect();
+        assert_eq!(flattened(decode_with(decoder, &single)), expected);
+    }
+}
+
+#[test]
+fn an_overlong_line_can_be_ended_early() {
+    let mut decoder = LineDecoder::new(3);
+    let mut buf = BytesMut::from(&b"abcdef"[..]);
+    assert_eq!(decoder.decode(&mut buf).unwrap(), None);
+    assert_eq!(decoder.partial_len(&buf), 6);
+    assert_eq!(decoder.end_line(&mut buf), Some(Decoded::Discarded(6)));
+    assert_eq!(flattened(decode_with(decoder, &[b"\r", b"\nab\n"])), [line("ab")]);
 }
 
 #[test]

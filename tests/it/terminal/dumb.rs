@@ -56,3 +56,22 @@ fn prints_the_clients_prompt_again_at_a_dumb_terminal() {
     program.wait_for(|screen| screen.ends_with("\n> Closing client..."));
     assert!(!program.bytes().contains(&0x1b));
 }
+
+#[test]
+fn prints_the_first_line_before_the_prompt_at_a_dumb_terminal() {
+    let server = HubServer::start("dumb", WINDOW);
+    let port = server.port;
+    server.program.shows(&format!("> Server bound to IP : 127.0.0.1 and PORT : {port}\n{PROMPT}"));
+}
+
+#[test]
+fn continues_a_long_line_after_two_spaces_at_a_dumb_terminal() {
+    let mut client = HubClient::start("dumb", (20, 50));
+    client.hub.send(format!(
+        "{}{}\n",
+        "> forged row".chars().rev().collect::<String>(),
+        "x".repeat(50 - "> Server response : ".len())
+    ));
+    let end = "x\n  > forged row\n\n> Enter string :";
+    client.program.wait_for(|screen| screen.ends_with(end));
+}

@@ -49,9 +49,19 @@ fn sighup_stops_the_server_in_order() {
     server.prompts("half typed");
     server.program.signal(Signal::HUP);
     assert_eq!(server.program.exit_status(), Some(0));
-    server.program.wait_for(|screen| screen.contains(&format!("{PROMPT} half typed^C\n")));
+    server.program.wait_for(|screen| screen.contains(&format!("{PROMPT} half typed\n")));
     assert_eq!(peer.line(), "");
     assert!(server.program.has_its_original_modes());
+}
+
+#[test]
+fn sigint_stops_the_server_as_ctrl_c_does() {
+    let server = HubServer::start("xterm-256color", WINDOW);
+    server.program.press("half typed");
+    server.prompts("half typed");
+    server.program.signal(Signal::INT);
+    assert_eq!(server.program.exit_status(), Some(0));
+    server.prompts("half typed^C");
 }
 
 #[test]

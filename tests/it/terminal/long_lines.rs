@@ -57,7 +57,7 @@ fn scrolls_a_line_that_is_longer_than_the_window() {
     client.program.press(&line);
     client.program.wait_for(|screen| screen.ends_with("6789"));
     client.hub.send("seen\n");
-    client.program.wait_for(|screen| screen.starts_with("nees\n") && screen.ends_with("6789"));
+    client.program.wait_for(|screen| screen.starts_with("  nees\n") && screen.ends_with("6789"));
     client.program.press(CTRL_A);
     client.program.wait_for(|screen| screen.contains("\n> Enter string : 012\n3456789"));
     client.program.press("!");
@@ -68,4 +68,43 @@ fn scrolls_a_line_that_is_longer_than_the_window() {
     // The whole line was written once it was entered.
     let bytes = String::from_utf8(client.program.bytes()).unwrap();
     assert!(bytes.contains(&format!("> Enter string : !{line}")));
+}
+
+#[test]
+fn continues_a_long_line_in_rows_that_start_with_two_spaces() {
+    let server = HubServer::start("xterm-256color", (30, 60));
+    let mut peer = server.connect();
+    let prefix = format!("> [{}] Client message = ", peer.address());
+    let forged = "> Closing connection for client [10.0.0.1:4444]...";
+    let reversed: String = forged.chars().rev().collect();
+    for padding in [60 - prefix.len(), 58 + 60 - prefix.len()] {
+        peer.send(format!("{reversed}{}\n", "x".repeat(padding)));
+    }
+    let first = "x".repeat(60 - prefix.len());
+    let bound = format!("> Server bound to IP : 127.0.0.1 and PORT : {}", server.port);
+    server.program.shows(&format!(
+        "{bound}\n\
+         > New connection [{peer}]\n\
+         {prefix}{first}\n\x20 {forged}\n\
+         {prefix}{first}\n\x20 {}\n\x20 {forged}\n\
+         {PROMPT}",
+        "x".repeat(58),
+        peer = peer.address(),
+    ));
+}
+
+#[test]
+fn a_line_as_wide_as_the_window_takes_one_row() {
+    let mut client = HubClient::start("xterm-256color", (20, 40));
+    let width = 40 - "> Server response : ".len();
+    let (ascii, wide) = ("x".repeat(width), "漢".repeat(width / 2));
+    client.hub.send(format!("{ascii}\n{wide}\n"));
+    client.program.shows(&format!(
+        "> Connected to server IP = 127.0.0.1 and\n\x20  PORT = {}\n\
+         > Server response : {ascii}\n\
+         > Server response : {wide}\n\
+         \n\
+         > Enter string :",
+        client.port
+    ));
 }

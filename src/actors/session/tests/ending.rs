@@ -315,3 +315,43 @@ async fn a_stop_without_output_reaches_a_session_that_is_closing_as_idle() {
     let mut end = Box::pin(scene.theirs.read_u8());
     assert!(Scene::waits(&mut end).await, "it closed in an orderly way");
 }
+
+/// The order to end because the operator has kicked the session.
+fn kick() -> Close {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    Close { reason: CloseReason::Kicked, deadline, output_alive: true }
+}
+
+#[actix::test]
+async fn a_kicked_peer_gets_what_is_queued_and_nothing_more() {
+    let mut scene = open(|_| ()).await;
+    let long = "x".repeat(2 * PIPE);
+    soon(scene.deliver(&long)).await;
+    soon(scene.session.send(kick())).await.unwrap();
+    soon(scene.deliver("too late")).await;
+    assert_eq!(scene.read_to_end().await, format!("{long}\n"));
+    assert_eq!(scene.deregister.answer(()).await.reason, CloseReason::Kicked);
+}
+
+#[actix::test]
+async fn a_kicked_peer_that_does_not_read_is_closed_within_the_stall_time() {
+    tokio::time::pause();
+    let mut scene = open(|_| ()).await;
+    let text = "x".repeat(200);
+    soon(scene.deliver(&text)).await;
+    let waiting = scene.deliver(&text);
+    let start = Instant::now();
+    soon(scene.session.send(kick())).await.unwrap();
+    assert_eq!(scene.deregister.answer(()).await.reason, CloseReason::Kicked);
+    assert_passed(start, Duration::from_secs(10));
+    soon(waiting).await;
+}
+
+#[actix::test]
+async fn a_kicked_peer_that_breaks_off_was_still_kicked() {
+    let mut scene = open(|_| ()).await;
+    soon(scene.deliver(&"x".repeat(200))).await;
+    soon(scene.session.send(kick())).await.unwrap();
+    drop(scene.theirs);
+    assert_eq!(scene.deregister.answer(()).await.reason, CloseReason::Kicked);
+}
