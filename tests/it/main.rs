@@ -31,6 +31,7 @@ mod paused;
 #[cfg(feature = "terminal")]
 mod pty;
 mod readme;
+mod recipes;
 mod refusal;
 mod signals;
 mod slots;
