@@ -336,8 +336,9 @@ impl Handler<Broadcast> for Hub {
 
     fn handle(&mut self, Broadcast(lines): Broadcast, ctx: &mut Context<Self>) -> Self::Result {
         let (receipt, all_accepted) = Receipt::new();
+        let count = lines.count();
         for entry in self.sessions.values() {
-            let deliver = Deliver { lines: lines.clone(), _receipt: receipt.clone() };
+            let deliver = Deliver { lines: lines.clone(), count, _receipt: receipt.clone() };
             #[expect(
                 clippy::disallowed_methods,
                 reason = "the receipt is dropped with the message"

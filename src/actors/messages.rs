@@ -118,6 +118,8 @@ impl Message for Deregister {
 pub(crate) struct Deliver {
     /// The lines.
     pub(crate) lines: Lines,
+    /// How many they are, counted once for all sessions.
+    pub(crate) count: usize,
     /// The answer: the Session drops it when the outbox has accepted the lines, or when the session
     /// accepts no more.
     pub(crate) _receipt: Receipt,

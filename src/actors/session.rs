@@ -49,7 +49,7 @@ use crate::{
         line_reader::{Buffers, Lease, LineReader},
         lines::{Decoded, LineDecoder},
         outbox::Outbox,
-        reverse::reverse_lines,
+        reverse::reverse_and_count,
     },
 };
 
@@ -120,8 +120,6 @@ pub(crate) struct Session<S> {
     write_failed: bool,
     /// Held until the peer is admitted or gone: the listener bounds pending connections by it.
     pending: Option<OwnedSemaphorePermit>,
-    /// Held while a refused peer lingers.
-    lingering: Option<OwnedSemaphorePermit>,
     /// Cancels a token when the session has ended, if somebody wants to know.
     _ended: Option<DropGuard>,
 }
@@ -175,7 +173,6 @@ impl<S: Stream> Session<S> {
             output_alive: true,
             write_failed: false,
             pending,
-            lingering: None,
             _ended: None,
             setup,
         }
@@ -289,10 +286,16 @@ impl<S: Stream> Session<S> {
         let Some(id) = self.slot else { return };
         let (input, lease) = match decoded {
             Decoded::Lines(lines) => {
+                let (lines, count) = match self.setup.reverse {
+                    true => reverse_and_count(lines),
+                    false => {
+                        let count = lines.count();
+                        (lines, count)
+                    }
+                };
+                self.gauges.count_in(count, lines.len());
                 // The lease comes after the reversal, which would otherwise have to copy the buffer.
-                let lines = if self.setup.reverse { reverse_lines(lines) } else { lines };
                 let lease = self.reader.lease(&lines);
-                self.gauges.count_in(lines.count(), lines.len());
                 (Input::Lines(lines), Some(lease))
             }
             Decoded::Discarded(bytes) => (Input::Overlong(bytes), None),
@@ -411,7 +414,7 @@ impl<S: Stream> Handler<Deliver> for Session<S> {
             return;
         }
         let batch = self.setup.framing.send_end.encode(&deliver.lines);
-        self.gauges.count_out(deliver.lines.count(), batch.len());
+        self.gauges.count_out(deliver.count, batch.len());
         if self.overflow.is_empty() && self.outbox.has_room(batch.len()) {
             return self.send(batch, ctx);
         }

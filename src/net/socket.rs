@@ -2,8 +2,8 @@
 //!
 //! tokio takes a read that does not fill its buffer for the last one, and waits for the next event. But
 //! Linux also ends a read at the urgent mark (tcp(7)), and no event announces what follows the mark if
-//! it has arrived already: it would stay unread until the peer sends more. A [`Socket`] waits only
-//! after a read has failed with EAGAIN.
+//! it has arrived already: it would stay unread until the peer sends more. A [`Socket`] waits only if
+//! the kernel says that nothing is left to read.
 //!
 //! Set SO_OOBINLINE on the socket before it is connected, or on its listener. Otherwise the kernel
 //! takes the urgent byte out of the stream.
@@ -14,8 +14,9 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use rustix::io::ioctl_fionread;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::TcpStream,
 };
 
@@ -35,18 +36,37 @@ impl Socket {
     }
 }
 
+impl Socket {
+    /// Asks the kernel how much is left to read. If it is nothing, the next read waits for an event, and
+    /// need not fail with EAGAIN first, for which a buffer would be needed. (The end of the stream is
+    /// an event that tokio does not forget.)
+    fn clear_readiness_if_empty(&self) {
+        // An error is what the next read reports, too.
+        let _ = self.0.try_io(Interest::READABLE, || match ioctl_fionread(&self.0) {
+            Ok(0) => Err(io::ErrorKind::WouldBlock.into()),
+            _ => Ok(()),
+        });
+    }
+}
+
 impl AsyncRead for Socket {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let wanted = buf.remaining();
         loop {
             // This spends the task's budget, so that a peer that never pauses lets others run.
             ready!(self.0.poll_read_ready(cx))?;
             // This clears the readiness if the read fails with EAGAIN, and only then.
             match self.0.try_read_buf(buf) {
-                Ok(_) => return Poll::Ready(Ok(())),
+                Ok(read) => {
+                    if (1..wanted).contains(&read) {
+                        self.clear_readiness_if_empty();
+                    }
+                    return Poll::Ready(Ok(()));
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Poll::Ready(Err(error)),

@@ -102,7 +102,7 @@ pub struct LineReader {
     at_start: bool,
     telnet: Option<Telnet>,
     ends: Option<Ends>,
-    gap: Option<Gap>,
+    gap: Option<Box<Gap>>,
 }
 
 impl LineReader {
@@ -134,7 +134,7 @@ impl LineReader {
         self.decoder = self.decoder.ended_by(framing.end.byte());
         self.telnet = framing.telnet.then(Telnet::default);
         self.ends = Ends::new(framing.end);
-        self.gap = framing.gap.map(Gap::new);
+        self.gap = framing.gap.map(|limit| Box::new(Gap::new(limit)));
         self
     }
 

@@ -9,11 +9,22 @@ use crate::wire::lines::Lines;
 /// A character is an extended grapheme cluster of Unicode Standard Annex #29, so an accent stays on
 /// its letter and a skin tone on its hand. Plain text is reversed in place.
 pub fn reverse_lines(lines: Lines) -> Lines {
+    reverse_and_count(lines).0
+}
+
+/// The same. It also returns the number of the lines, which then need not be counted by themselves.
+pub(crate) fn reverse_and_count(lines: Lines) -> (Lines, usize) {
+    let mut count = 0;
     if lines.is_plain() {
-        return lines.edit_each(<[u8]>::reverse);
+        let reversed = lines.edit_each(|line| {
+            count += 1;
+            line.reverse();
+        });
+        return (reversed, count);
     }
     let mut reversed = Vec::with_capacity(lines.len());
     for line in lines.iter() {
+        count += 1;
         match std::str::from_utf8(line) {
             Ok(line) => push_reversed(line, &mut reversed),
             // A batch is UTF-8, and so is each of its lines.
@@ -21,7 +32,7 @@ pub fn reverse_lines(lines: Lines) -> Lines {
         }
         reversed.push(lines.end());
     }
-    lines.rewritten(reversed)
+    (lines.rewritten(reversed), count)
 }
 
 /// Appends the line with its characters in reverse order.

@@ -18,7 +18,7 @@ const DO: u8 = 0xfd;
 const DONT: u8 = 0xfe;
 
 /// The longest subnegotiation, in bytes: what follows is text again.
-const MAX_SUBNEGOTIATION: usize = 512;
+const MAX_SUBNEGOTIATION: u16 = 512;
 
 /// The most answers that may be waiting, in bytes. Further ones are dropped.
 pub(crate) const MAX_ANSWERS: usize = 1024;
@@ -43,7 +43,7 @@ enum State {
     /// An IAC and the command, which an option follows.
     Option { command: u8 },
     /// The beginning of a subnegotiation; this many more bytes can belong to it.
-    Subnegotiation { left: usize, after_iac: bool },
+    Subnegotiation { left: u16, after_iac: bool },
 }
 
 impl Telnet {

@@ -58,7 +58,7 @@ impl Handler<Tell> for Hub {
             Err(error) => return Box::pin(async { Err(error) }),
         };
         let (receipt, accepted) = Receipt::new();
-        let deliver = Deliver { lines: lines.clone(), _receipt: receipt };
+        let deliver = Deliver { count: lines.count(), lines: lines.clone(), _receipt: receipt };
         #[expect(clippy::disallowed_methods, reason = "the receipt is dropped with the message")]
         entry.session.deliver.do_send(deliver);
         let session = entry.info.clone();

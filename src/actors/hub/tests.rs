@@ -137,7 +137,7 @@ async fn a_broadcast_is_answered_when_every_session_has_accepted_it() {
     let waiting = async {
         assert_eq!(one.delivered.next().await.0.lines, lines);
         stage.printed_until(event).await;
-        let (Deliver { lines: delivered, _receipt: receipt }, _) = two.delivered.next().await;
+        let (Deliver { lines: delivered, _receipt: receipt, .. }, _) = two.delivered.next().await;
         assert_eq!(delivered, lines);
         receipt
     };

@@ -67,11 +67,15 @@ impl<S: Stream> Session<S> {
     pub(super) fn refuse(&mut self, ctx: &mut Context<Self>) {
         self.outbox.push(greeting::refused().into());
         self.pending = None;
-        self.lingering = Arc::clone(&self.setup.lingering).try_acquire_owned().ok();
-        let limit = if self.lingering.is_some() { REFUSED } else { Duration::ZERO };
+        let permit = Arc::clone(&self.setup.lingering).try_acquire_owned().ok();
+        let limit = if permit.is_some() { REFUSED } else { Duration::ZERO };
         // In this order: the refusal is written first, however short the limit is.
         ctx.spawn(poll_fn(Self::poll_refusal));
-        ctx.run_later(limit, Self::close_unregistered);
+        // The timer holds the permit. It ends with the actor.
+        ctx.run_later(limit, |session, ctx| {
+            drop(permit);
+            session.close_unregistered(ctx);
+        });
     }
 
     /// Writes the refusal, closes the sending side, and reads until the peer has closed.
