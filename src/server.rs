@@ -216,13 +216,15 @@ impl Server {
             // Accept connections without waiting for the "bound" line to be printed.
             tokio::join!(hub.send(Bound { address }), accept(listener, &setup, &hub, &workers))
         };
-        let _devices = connect_devices(&config, address, &setup, &hub);
+        let devices = connect_devices(&config, address, &setup, &hub);
         tokio::select! {
             () = until => {}
             () = RunningOperator::stops_server(operator.as_ref()) => {}
             () = console_gone.cancelled() => {}
             _ = serving => {}
         }
+        // A device whose session ends now is not connected again.
+        drop(devices);
         let output_alive = !console_gone.is_cancelled();
 
         let (start, drain) = (Instant::now(), config.timeouts.drain);

@@ -4,12 +4,12 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use socket2::SockRef;
 use tokio::{
-    net::{TcpSocket, TcpStream, UdpSocket, lookup_host},
+    net::{TcpSocket, TcpStream, UdpSocket},
     time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::listener::set_keepalive;
+use super::{listener::set_keepalive, lookup::lookup};
 use crate::{
     address::canonical,
     config::{Connect, Timeouts},
@@ -74,7 +74,7 @@ async fn connect(
 ) -> Result<(TcpStream, SocketAddr), Failure> {
     let failed = Failure::Unreachable;
     let address = &device.address;
-    let found = timeout(ATTEMPT, lookup_host((address.host.as_str(), address.port))).await;
+    let found = timeout(ATTEMPT, lookup(&address.host, address.port)).await;
     let mut failure = io::ErrorKind::NotFound.into();
     for peer in found.map_err(|late| failed(late.into()))?.map_err(failed)? {
         if is_own(peer, own).await {
@@ -82,6 +82,11 @@ async fn connect(
         }
         let socket = socket_for(peer, timeouts).map_err(failed)?;
         match timeout(ATTEMPT, socket.connect(peer)).await {
+            // While nobody listens at a port of this host, the kernel may choose this port for the
+            // connection's own end, and connect the socket to itself.
+            Ok(Ok(stream)) if stream.local_addr().is_ok_and(|local| local == peer) => {
+                failure = io::ErrorKind::ConnectionRefused.into();
+            }
             Ok(Ok(stream)) => return Ok((stream, canonical(peer))),
             Ok(Err(error)) => failure = error,
             Err(late) => failure = late.into(),
@@ -108,6 +113,7 @@ async fn is_own(peer: SocketAddr, own: SocketAddr) -> bool {
     if !own.ip().is_unspecified() {
         return canonical(peer).ip() == canonical(own).ip() || peer.ip().is_unspecified();
     }
-    // Only an address of this host can be bound.
-    UdpSocket::bind(SocketAddr::new(peer.ip(), 0)).await.is_ok()
+    // `0.0.0.0` has no IPv6 address. Only an address of this host can be bound.
+    (own.is_ipv6() || canonical(peer).is_ipv4())
+        && UdpSocket::bind(SocketAddr::new(peer.ip(), 0)).await.is_ok()
 }

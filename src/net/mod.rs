@@ -2,4 +2,5 @@
 
 pub(crate) mod device;
 pub(crate) mod listener;
+mod lookup;
 pub(crate) mod socket;

@@ -1,4 +1,4 @@
-//! Third-party programs as clients.
+//! Clients that nobody here wrote. Telnet at a terminal is in telnet.rs.
 
 use std::process::{Command, Stdio};
 
@@ -36,8 +36,23 @@ fn converses(program: &str, args: &[&str], expected: &str) {
 }
 
 #[test]
-fn nc_is_a_client() {
+fn the_nc_of_openbsd_is_a_client() {
     converses("nc", &["-N", "127.0.0.1", "PORT"], "I have 1 client");
+}
+
+#[test]
+fn the_traditional_nc_is_a_client() {
+    converses("nc.traditional", &["-q", "0", "127.0.0.1", "PORT"], "I have 1 client");
+}
+
+#[test]
+fn ncat_is_a_client() {
+    converses("ncat", &["127.0.0.1", "PORT"], "I have 1 client");
+}
+
+#[test]
+fn the_nc_of_busybox_is_a_client() {
+    converses("busybox", &["nc", "127.0.0.1", "PORT"], "I have 1 client");
 }
 
 #[test]
@@ -62,4 +77,53 @@ fn ten_lines_of_python_are_a_client() {
                   hub.shutdown(socket.SHUT_WR)\n\
                   assert lines.readline() == ''\n";
     converses("python3", &["-c", script, "PORT"], "I have 1 client");
+}
+
+#[test]
+fn bash_alone_is_a_client() {
+    let script = "exec 3<>/dev/tcp/127.0.0.1/$0\n\
+                  read -r greeting <&3 && [[ $greeting == '220 '* ]] || exit\n\
+                  read -r line && echo \"$line\" >&3\n\
+                  read -r answer <&3 && echo \"$answer\"\n\
+                  read -r line\n";
+    converses("bash", &["-c", script, "PORT"], "I have 1 client");
+}
+
+#[test]
+fn node_is_a_client() {
+    let script = "const hub = require('net').connect(process.argv[1], '127.0.0.1')\n\
+                  process.stdin.pipe(hub)\n\
+                  hub.pipe(process.stdout)\n";
+    converses("node", &["-e", script, "PORT"], "I have 1 client");
+}
+
+#[test]
+fn perl_is_a_client() {
+    let script = "use IO::Socket::INET;\n\
+                  my $hub = IO::Socket::INET->new(\"127.0.0.1:$ARGV[0]\") or die;\n\
+                  <$hub> =~ /^220 / or die;\n\
+                  print $hub scalar <STDIN>;\n\
+                  $| = 1; print scalar <$hub>;\n\
+                  <STDIN>; shutdown($hub, 1); <$hub>;\n";
+    converses("perl", &["-e", script, "PORT"], "I have 1 client");
+}
+
+#[test]
+fn two_hundred_one_line_scripts_one_after_another_are_all_read() {
+    if !is_installed("bash") {
+        return;
+    }
+    let mut hub = Hub::start(&["--max-sessions", "1"]);
+    let script = "for i in {1..200}; do echo \"$i\" >/dev/tcp/127.0.0.1/$0; done";
+    let port = hub.address.port().to_string();
+    let mut scripts = Program::start(Command::new("bash").args(["-c", script, &port]));
+    for number in 1..=200 {
+        let line = hub.program.out.find("Client message = ");
+        let text: String = line.rsplit(' ').next().unwrap().chars().rev().collect();
+        assert_eq!(text, number.to_string());
+    }
+    scripts.ends_with(0);
+    hub.program.stop();
+    let err = hub.program.err.rest();
+    assert!(!err.contains("refused"), "{err}");
 }

@@ -1,6 +1,7 @@
 //! The test harness: the real programs over pipes, and peers over plain sockets. Every wait has a
 //! time-out.
 
+pub(crate) mod network;
 mod peer;
 
 use std::{
