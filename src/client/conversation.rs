@@ -100,17 +100,18 @@ impl Conversation {
         self.emit(ClientEvent::Connected { host, port, server, local }).await?;
         let input = input().map_err(ClientError::Input)?;
         let (mut receiving, mut sending) = split(socket);
-        let progress = Cell::new(0);
+        let (progress, failure) = (Cell::new(0), Cell::new(None));
         let incoming =
             Incoming { server, stream: &mut receiving, reader: &mut reader, progress: &progress };
-        let outgoing = Outgoing { stream: &mut sending, progress: &progress };
-        let (end, sent) = self.exchange(incoming, early, outgoing, input, stop).await;
-        let socket = receiving.unsplit(sending);
-        let end = match end {
-            Ok(()) if sent.is_some() => check_orderly(&socket, server, round_trip).await,
-            Ok(()) => check_orderly(&socket, server, Duration::ZERO).await,
-            Err(error) => Err(error),
-        };
+        let outgoing = Outgoing { stream: &mut sending, progress: &progress, failure: &failure };
+        let (mut end, sent) = self.exchange(incoming, early, outgoing, input, stop).await;
+        if end.is_ok() {
+            let wait = if sent.is_some() { round_trip } else { Duration::ZERO };
+            let orderly = check_orderly(&receiving.unsplit(sending), wait).await;
+            // The system reports an error once: a failed write may have had it.
+            let orderly = failure.take().map_or(orderly, Err);
+            end = orderly.map_err(|source| ClientError::Lost { server, source });
+        }
         let (reason, result) = match (end, sent) {
             (Ok(()), Some(sent)) => (ClientCloseReason::Left, sent),
             (Ok(()), None) => (ClientCloseReason::Server, Err(ClientError::Closed { server })),
@@ -290,16 +291,9 @@ async fn has_more<I: AsyncRead + Unpin>(reader: &mut LineReader, input: &mut I) 
 
 /// Fails if a reset follows the server's close: then something that was sent has been lost. The
 /// reset answers what was in transit when the server closed, so it arrives within a round trip.
-async fn check_orderly(
-    socket: &Socket,
-    server: SocketAddr,
-    round_trip: Duration,
-) -> Result<(), ClientError> {
+async fn check_orderly(socket: &Socket, round_trip: Duration) -> io::Result<()> {
     sleep(2 * round_trip.min(NO_PROGRESS)).await;
-    match socket.get_ref().take_error() {
-        Ok(Some(source)) | Err(source) => Err(ClientError::Lost { server, source }),
-        Ok(None) => Ok(()),
-    }
+    socket.get_ref().take_error()?.map_or(Ok(()), Err)
 }
 
 /// The receiving side of the connection.
@@ -315,6 +309,8 @@ struct Incoming<'a> {
 struct Outgoing<'a> {
     stream: &'a mut WriteHalf<Socket>,
     progress: &'a Cell<u64>,
+    /// Why sending has failed.
+    failure: &'a Cell<Option<io::Error>>,
 }
 
 impl Outgoing<'_> {
@@ -322,7 +318,8 @@ impl Outgoing<'_> {
     async fn send(&mut self, lines: &Lines) -> bool {
         let mut rest = lines.as_bytes().clone();
         while !rest.is_empty() {
-            if self.stream.write_buf(&mut rest).await.is_err() {
+            if let Err(error) = self.stream.write_buf(&mut rest).await {
+                self.failure.set(Some(error));
                 return false;
             }
             self.progress.set(self.progress.get() + 1);

@@ -108,11 +108,11 @@ impl ServerArgs {
 #[command(name = "hub-client", version)]
 pub struct ClientArgs {
     /// TCP port of the server
-    #[arg(value_parser = remote_port)]
+    #[arg(index = 1, value_parser = remote_port)]
     pub port: u16,
 
     /// IP address or host name of the server
-    #[arg(default_value = "127.0.0.1")]
+    #[arg(index = 2, default_value = "127.0.0.1")]
     pub address: String,
 
     /// Keep receiving after the end of the input, until Ctrl-C or a stop signal
