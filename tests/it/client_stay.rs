@@ -8,6 +8,11 @@ use crate::{
     client::{greet, played},
     support::{Hub, Peer, Program, client_command},
 };
+#[cfg(feature = "terminal")]
+use crate::{
+    pty::{OnPty, WINDOW},
+    support::wait_until,
+};
 
 fn staying_client(address: SocketAddr) -> Program {
     let (ip, port) = (address.ip().to_string(), address.port().to_string());
@@ -88,4 +93,44 @@ fn a_server_that_does_not_confirm_is_waited_for_a_few_seconds() {
     client.ends_with(1);
     let why = format!("hub-client: {address} has not read all lines: no progress for 5 seconds\n");
     assert_eq!(client.err.rest(), why);
+}
+
+/// Runs a staying client at a terminal.
+#[cfg(feature = "terminal")]
+fn staying_client_at_a_terminal() -> (OnPty, Peer) {
+    let (listener, address) = played();
+    let (program, port) = (env!("CARGO_BIN_EXE_hub-client"), address.port().to_string());
+    let client = OnPty::start(program, &["--stay", &port], "xterm-256color", WINDOW);
+    let server = Peer::of(greet(&listener));
+    client.last_row("> Enter string :");
+    (client, server)
+}
+
+#[cfg(feature = "terminal")]
+#[test]
+fn ctrl_c_at_a_terminal_ends_it_in_order() {
+    let (client, mut server) = staying_client_at_a_terminal();
+    client.press("taco cat\r\u{3}");
+    assert_eq!(server.rest(), "taco cat\n");
+    drop(server);
+    assert_eq!(client.exit_status(), Some(0));
+    client.wait_for(|screen| screen.ends_with("> Closing client..."));
+    assert!(client.has_its_original_modes());
+}
+
+#[cfg(feature = "terminal")]
+#[test]
+fn ctrl_d_at_a_terminal_does_not_end_it_and_ctrl_c_after_it_does() {
+    let (client, mut server) = staying_client_at_a_terminal();
+    client.press("taco cat\r\u{4}");
+    assert_eq!(server.line(), "taco cat");
+    // Without the editor, Ctrl-C is a signal.
+    wait_until("the editor has ended", || client.has_its_original_modes().then_some(()));
+    server.send("still there?\n");
+    client.wait_for(|screen| screen.ends_with("> Server response : ?ereht llits"));
+    client.press("\u{3}");
+    assert_eq!(server.rest(), "");
+    drop(server);
+    assert_eq!(client.exit_status(), Some(0));
+    client.wait_for(|screen| screen.ends_with("> Closing client..."));
 }
