@@ -26,29 +26,32 @@ fn main() {
     }
     let system = actix_rt::System::new();
     let term = env::var_os("TERM");
+    // Returning would wait for a host name lookup that is still under way.
     match system.block_on(converse(args, term.as_deref())) {
-        // Returning would wait for a host name lookup that is still under way.
         Ok(()) => process::exit(0),
-        // The transcript says so already.
-        Err(ClientError::Refused) => process::exit(3),
-        // The Console has reported the reason.
-        Err(ClientError::ConsoleGone) => process::exit(1),
+        Err(ClientError::Refused { .. }) => process::exit(3),
+        Err(error) if error.is_reported() => process::exit(1),
         Err(error) => args::fail(PROGRAM, &error, 1),
     }
 }
 
 /// Sends what is entered and prints what the server sends, until either side ends the conversation.
 async fn converse(args: ClientArgs, term: Option<&OsStr>) -> Result<(), ClientError> {
-    let mut terminal = Terminal::open(CLIENT_PROMPT, term).map_err(ClientError::Input)?;
+    let mut terminal = Terminal::open(CLIENT_PROMPT, term).map_err(ClientError::Start)?;
     let renderer: Box<dyn Render<ClientEvent>> = match args.format() {
         Format::Text => Box::new(ClientTranscript::new(PROGRAM, terminal.is_some())),
         Format::Json => Box::new(Json { program: PROGRAM }),
     };
     let outputs = stdio::outputs(renderer, terminal.as_ref()).map_err(ClientError::Start)?;
-    let stop = signals::stop_signals(terminal.as_ref()).map_err(ClientError::Input)?;
+    let stop = signals::stop_signals(terminal.as_ref()).map_err(ClientError::Start)?;
     let input = || match &mut terminal {
         Some(terminal) => terminal.start().map(Either::Left),
         None => Stdin::open().map(Either::Right),
     };
-    Client::new(args.address, args.port).console(outputs).converse(input, stop).await
+    Client::new(args.address, args.port)
+        .timeout(args.timeout)
+        .stay(args.stay)
+        .console(outputs)
+        .converse(input, stop)
+        .await
 }

@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     address::Zoned,
-    wire::{greeting::TOO_MANY_CLIENTS, lines::Lines},
+    wire::{
+        greeting::{REFUSAL, TOO_MANY_CLIENTS},
+        lines::Lines,
+    },
 };
 
 /// Writes events as JSON to stdout, and problems as sentences to stderr, too.
@@ -59,13 +62,15 @@ struct Record<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     server: Option<Zoned>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    local: Option<Zoned>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     peer: Option<Zoned>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
+    reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -129,12 +134,14 @@ fn client_record<'a>(
 ) -> Option<(Record<'a>, Option<&'a Lines>)> {
     let record = |event| Record { time, event, ..Record::default() };
     Some(match event {
-        ClientEvent::Connected { server, .. } => {
-            (Record { server: Some(Zoned(*server)), ..record("connected") }, None)
+        ClientEvent::Connected { server, local, .. } => {
+            let (server, local) = (Some(Zoned(*server)), Some(Zoned(*local)));
+            (Record { server, local, ..record("connected") }, None)
         }
         ClientEvent::Response { lines } => (record("response"), Some(lines)),
-        ClientEvent::Rejected => {
-            (Record { reason: Some(TOO_MANY_CLIENTS), ..record("rejected") }, None)
+        ClientEvent::Rejected { text } => {
+            let reason = if text == REFUSAL { TOO_MANY_CLIENTS } else { text };
+            (Record { reason: Some(reason), ..record("rejected") }, None)
         }
         ClientEvent::Closed { reason } => {
             (Record { reason: Some(reason.as_str()), ..record("closed") }, None)
@@ -256,7 +263,23 @@ mod tests {
     #[test]
     fn every_client_event_has_its_documented_form() {
         for (event, expected) in [
-            (ClientEvent::Rejected, r#"{"event":"rejected","reason":"too many clients"}"#),
+            (
+                ClientEvent::Connected {
+                    host: "localhost".to_owned(),
+                    port: 4444,
+                    server: "127.0.0.1:4444".parse().unwrap(),
+                    local: peer(),
+                },
+                r#"{"event":"connected","server":"127.0.0.1:4444","local":"127.0.0.1:13442"}"#,
+            ),
+            (
+                ClientEvent::Rejected { text: REFUSAL.to_owned() },
+                r#"{"event":"rejected","reason":"too many clients"}"#,
+            ),
+            (
+                ClientEvent::Rejected { text: "Not allowed from this address".to_owned() },
+                r#"{"event":"rejected","reason":"Not allowed from this address"}"#,
+            ),
             (
                 ClientEvent::Closed { reason: ClientCloseReason::Server },
                 r#"{"event":"closed","reason":"server"}"#,

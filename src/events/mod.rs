@@ -105,6 +105,8 @@ pub enum ClientEvent {
         port: u16,
         /// The server's address.
         server: SocketAddr,
+        /// The client's own address.
+        local: SocketAddr,
     },
     /// The user entered lines.
     Entered {
@@ -119,7 +121,10 @@ pub enum ClientEvent {
         lines: Lines,
     },
     /// The server refused the client.
-    Rejected,
+    Rejected {
+        /// What the server said.
+        text: String,
+    },
     /// Something went wrong that has no event of its own, in one plain sentence.
     Problem(String),
     /// The connection is closed.

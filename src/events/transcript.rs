@@ -4,16 +4,13 @@ use std::fmt;
 
 use super::{
     ClientCloseReason, ClientEvent, CloseReason, DiscardReason, ServerEvent, SessionInfo, Stamped,
-    escape::push_escaped,
+    escape::{escape, push_escaped},
     render::{Page, Render, push_fmt, push_report},
     time::rfc3339_millis,
 };
 use crate::{
     address::{Zoned, zoned_ip},
-    wire::{
-        greeting::{REFUSAL, TOO_MANY_CLIENTS},
-        lines::Lines,
-    },
+    wire::{greeting::TOO_MANY_CLIENTS, lines::Lines},
 };
 
 /// The server's prompt, at a terminal and in the transcript.
@@ -189,8 +186,10 @@ impl Render<ClientEvent> for ClientTranscript {
             }
             ClientEvent::InputEnded => self.input_ended = true,
             ClientEvent::Response { lines } => self.push_responses(lines, out),
-            ClientEvent::Rejected => {
-                push_fmt(out, format_args!("> {REFUSAL}\n> Closing client...\n"));
+            ClientEvent::Rejected { text } => {
+                out.extend_from_slice(b"> ");
+                escape(text, out);
+                out.extend_from_slice(b"\n> Closing client...\n");
             }
             ClientEvent::Closed { reason } => {
                 self.end_prompt(out);

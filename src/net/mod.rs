@@ -1,6 +1,7 @@
 //! How peers connect, and the socket of a connection.
 
 pub(crate) mod device;
+pub(crate) mod keepalive;
 pub(crate) mod listener;
 mod lookup;
 pub(crate) mod socket;

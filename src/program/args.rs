@@ -6,12 +6,15 @@ use std::{
     ffi::OsString,
     fmt::Display,
     io::{self, Write},
+    ops::RangeInclusive,
     path::PathBuf,
     process,
+    time::Duration,
 };
 
 use clap::{
-    Parser,
+    Arg, CommandFactory, Parser,
+    builder::ValueParser,
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
@@ -19,6 +22,10 @@ use crate::{
     config::{BindAddress, Commands, Format, Overrides, SESSIONS, choice, expected_sessions},
     events::wording::{one_line, os_error_text},
 };
+
+/// The range of a duration. A year is as good as no limit, and no sum of such times overflows.
+const DURATIONS: RangeInclusive<Duration> =
+    Duration::from_millis(1)..=Duration::from_secs(365 * 24 * 60 * 60);
 
 /// clap's own words.
 const HELP_HINT: &str = "For more information, try '--help'.";
@@ -105,17 +112,25 @@ impl ServerArgs {
 ///
 /// Sends each line that is entered, up to the line `exit` or the end of the input, and prints each
 /// line of the server in reverse. Exits with status 0 when the server has received every line, 1 when
-/// the connection failed, 3 when the hub is full.
+/// the connection failed or the server closed it, 3 when the hub refused the client.
 #[derive(Debug, Parser)]
 #[command(name = "hub-client", version)]
 pub struct ClientArgs {
     /// TCP port of the server
-    #[arg(value_parser = remote_port)]
+    #[arg(index = 1, value_parser = remote_port)]
     pub port: u16,
 
     /// IP address or host name of the server
-    #[arg(default_value = "127.0.0.1")]
+    #[arg(index = 2, default_value = "127.0.0.1")]
     pub address: String,
+
+    /// Keep receiving after the end of the input, until Ctrl-C or a stop signal
+    #[arg(long)]
+    pub stay: bool,
+
+    /// How long it may take from the start until the server has greeted
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "10s")]
+    pub timeout: Duration,
 
     /// Format of stdout: a transcript, or JSON with one event per line [env: LINEHUB_FORMAT]
     /// [default: text]
@@ -147,6 +162,11 @@ fn remote_port(text: &str) -> Result<u16, &'static str> {
     port.ok_or("expected a TCP port from 1 to 65535")
 }
 
+fn duration(text: &str) -> Result<Duration, &'static str> {
+    let duration = humantime::parse_duration(text).ok().filter(|time| DURATIONS.contains(time));
+    duration.ok_or("expected a duration up to a year such as 1500ms, 10s or 2m")
+}
+
 fn sessions(text: &str) -> Result<usize, String> {
     let number = text.parse().ok().filter(|number| SESSIONS.contains(number));
     number.ok_or_else(|| format!("expected {}", expected_sessions()))
@@ -160,6 +180,11 @@ pub trait Arguments: Parser {
     ///
     /// A sentence that starts with the variable's name.
     fn read_environment(&mut self) -> Result<(), String>;
+
+    /// A hint for a mistake that clap does not know. It is asked for when the arguments are wrong.
+    fn hint() -> Option<String> {
+        None
+    }
 }
 
 impl Arguments for ServerArgs {
@@ -180,6 +205,19 @@ impl Arguments for ServerArgs {
 impl Arguments for ClientArgs {
     fn read_environment(&mut self) -> Result<(), String> {
         fill(&mut self.format, "LINEHUB_FORMAT", "--format <text|json>", choice)
+    }
+
+    /// Other tools take the address first.
+    fn hint() -> Option<String> {
+        // The same arguments, with any text for the port.
+        let any = |port: Arg| port.value_parser(ValueParser::string());
+        let matches = Self::command().mut_arg("port", any).try_get_matches().ok()?;
+        let address: &String = matches.get_one("port")?;
+        let port = remote_port(matches.get_one::<String>("address")?).ok()?;
+        let is_number = address.parse::<i128>().is_ok();
+        let address = one_line(address);
+        let usage = "hub-client PORT [ADDRESS]";
+        (!is_number).then(|| format!("{usage}: did you mean hub-client {port} {address}?"))
     }
 }
 
@@ -223,7 +261,7 @@ pub fn arguments<A: Arguments>(program: &str) -> A {
         }
         Err(error) => {
             let (sentence, hint) = sentence(error);
-            misused(program, &sentence, &hint)
+            misused(program, &sentence, &A::hint().unwrap_or(hint))
         }
     };
     if let Err(sentence) = arguments.read_environment() {

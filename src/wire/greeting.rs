@@ -7,13 +7,22 @@ pub(crate) const TOO_MANY_CLIENTS: &str = "too many clients";
 /// The text of a refusal.
 pub(crate) const REFUSAL: &str = "Server rejected due to too many clients";
 
+/// How the line for an admitted client begins. Other servers greet with 220, too.
+const READY: &[u8] = b"220 linehub";
+
+/// How the line for a refused client begins.
+const REFUSED: &[u8] = b"421 ";
+
+/// The UTF-8 byte order mark. One before the greeting is ignored.
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
 /// The meaning of the first line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Greeting {
-    /// `220`: the client is admitted.
+    /// `220 linehub`: the client is admitted.
     Ready,
-    /// `421`: the hub is full and closes the connection.
-    Refused,
+    /// `421`: the hub refuses the client, with this text, and closes the connection.
+    Refused(String),
 }
 
 /// The line for an admitted client. `sessions` counts it, too.
@@ -29,12 +38,19 @@ pub(crate) fn refused() -> String {
 impl Greeting {
     /// Parses a line given without its line end. None means that the sender is not a hub.
     pub(crate) fn parse(line: &[u8]) -> Option<Self> {
-        match line.get(..4) {
-            Some(b"220 ") => Some(Self::Ready),
-            Some(b"421 ") => Some(Self::Refused),
-            _ => None,
+        if line.starts_with(READY) {
+            return Some(Self::Ready);
         }
+        let text = line.strip_prefix(REFUSED)?;
+        Some(Self::Refused(String::from_utf8_lossy(text).into_owned()))
     }
+}
+
+/// Whether a stream that begins with these bytes may begin with a greeting.
+pub(crate) fn can_begin(bytes: &[u8]) -> bool {
+    let agrees = |prefix: &[u8], bytes: &[u8]| prefix.iter().zip(bytes).all(|(a, b)| a == b);
+    let text = bytes.strip_prefix(BOM).unwrap_or(bytes);
+    BOM.starts_with(bytes) || agrees(READY, text) || agrees(REFUSED, text)
 }
 
 #[cfg(test)]
@@ -45,8 +61,22 @@ mod tests {
     fn parses_the_greetings_of_a_server() {
         let parse = |line: String| Greeting::parse(line.trim_end().as_bytes());
         assert_eq!(parse(ready(3, 4)), Some(Greeting::Ready));
-        assert_eq!(parse(refused()), Some(Greeting::Refused));
-        assert_eq!(parse("SSH-2.0-OpenSSH\r\n".to_owned()), None);
-        assert_eq!(parse("220".to_owned()), None);
+        assert_eq!(parse(refused()), Some(Greeting::Refused(REFUSAL.to_owned())));
+        for other in ["SSH-2.0-OpenSSH", "220", "220 mail ESMTP", "421", "421-busy"] {
+            assert_eq!(parse(other.to_owned()), None);
+        }
+    }
+
+    #[test]
+    fn every_beginning_of_a_greeting_can_begin_one() {
+        for greeting in [ready(3, 4), refused()] {
+            for text in [greeting.clone().into_bytes(), [BOM, greeting.as_bytes()].concat()] {
+                assert!((0..=text.len()).all(|end| can_begin(&text[..end])));
+            }
+        }
+        for other in [&b"S"[..], b"220-", b"220 m", b"4211", b"\n", b"\xef\xbb2", b"\xef\xbb\xbf3"]
+        {
+            assert!(!can_begin(other), "{other:?}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{BufReader, Read, Write},
+    io::{self, BufReader, Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     process::Stdio,
     thread,
@@ -13,7 +13,7 @@ use rustix::process::Signal;
 use crate::support::{Hub, Peer, Program, client_command, heavy, server_command, wait_until};
 
 /// A client of the server at this address, with pipes at its ends.
-fn client(address: SocketAddr) -> Program {
+pub(crate) fn client(address: SocketAddr) -> Program {
     let (ip, port) = (address.ip().to_string(), address.port().to_string());
     Program::start(client_command().args([port, ip]))
 }
@@ -37,17 +37,25 @@ fn client_of_file(address: SocketAddr, file: File) -> Program {
 }
 
 /// A server that is played by the test.
-fn played() -> (TcpListener, SocketAddr) {
+pub(crate) fn played() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     (listener, address)
 }
 
 /// The next client, greeted.
-fn greet(listener: &TcpListener) -> TcpStream {
+pub(crate) fn greet(listener: &TcpListener) -> TcpStream {
     let (mut stream, _) = listener.accept().unwrap();
     stream.write_all(b"220 linehub ready: client 1 of 4\n").unwrap();
     stream
+}
+
+/// Reports that a test did not run because this machine forbids something, which may be so in CI, too.
+pub(crate) fn not_permitted(reason: &str) {
+    let thread = thread::current();
+    let test = thread.name().unwrap_or("a test");
+    // The test harness captures what eprintln! prints, but not this.
+    let _ = io::stderr().write_all(format!("skipped {test}: {reason}\n").as_bytes());
 }
 
 #[test]
@@ -81,8 +89,11 @@ fn when_the_server_goes_away_first_the_status_is_1() {
         wait_until("the client is under way", || (client.position_in_stdin() > 0).then_some(()));
         hub.program.signal(signal);
         client.ends_with(1);
-        let why = client.err.next();
-        assert!(why.starts_with("hub-client: ") && why.contains("127.0.0.1"), "{why}");
+        // The transcript says it if the server closed in order before the reset.
+        let why = client.err.rest();
+        let lost = format!("hub-client: the connection to {} was lost: ", hub.address);
+        let closed = signal == Signal::TERM && why.is_empty();
+        assert!(closed || why.starts_with(&lost) && why.lines().count() == 1, "{why}");
     }
 }
 
@@ -151,17 +162,6 @@ fn a_signal_sends_what_was_entered_and_says_that_it_was_not_all() {
     client.ends_with(1);
     assert_eq!(client.err.next(), "hub-client: stopped before the end of the input");
     assert!(client.out.rest().ends_with("> Closing client...\n"));
-}
-
-#[test]
-fn who_does_not_greet_as_a_hub_does_is_no_hub() {
-    let (listener, address) = played();
-    let mut client = client(address);
-    let (mut stream, _) = listener.accept().unwrap();
-    stream.write_all(b"SSH-2.0-OpenSSH\r\n").unwrap();
-    client.ends_with(1);
-    let why = format!("hub-client: {address} does not greet as a linehub server does");
-    assert_eq!(client.err.next(), why);
 }
 
 #[test]

@@ -169,6 +169,35 @@ fn an_error_in_an_argument_or_variable_names_it() {
         usage_error(client_command().arg("0")),
         "hub-client: invalid value '0' for '<PORT>': expected a TCP port from 1 to 65535"
     );
+    for duration in ["5", "0s", "-1s", "9000000h"] {
+        assert_eq!(
+            usage_error(client_command().arg(format!("--timeout={duration}")).arg("1")),
+            format!(
+                "hub-client: invalid value '{duration}' for '--timeout <DURATION>': expected a \
+                 duration up to a year such as 1500ms, 10s or 2m"
+            )
+        );
+    }
+}
+
+#[test]
+fn an_address_before_the_port_gets_a_hint() {
+    for (args, hint) in [
+        (&["127.0.0.1", "4444"][..], "did you mean hub-client 4444 127.0.0.1?"),
+        (
+            &["--format", "json", "scope.lab", "4444", "--stay"],
+            "did you mean hub-client 4444 scope.lab?",
+        ),
+    ] {
+        let error = stderr(client_command().args(args));
+        let (sentence, rest) = error.split_once('\n').unwrap();
+        assert!(sentence.ends_with("for '<PORT>': expected a TCP port from 1 to 65535"), "{error}");
+        assert_eq!(rest, format!("hub-client PORT [ADDRESS]: {hint}\n"));
+    }
+    for args in [&["127.0.0.1"][..], &["0", "4444"], &["127.0.0.1", "localhost"]] {
+        let error = stderr(client_command().args(args));
+        assert!(error.ends_with("\nFor more information, try '--help'.\n"), "{error}");
+    }
 }
 
 #[test]

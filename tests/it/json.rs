@@ -90,7 +90,10 @@ fn the_client_prints_every_event_as_json() {
         Program::start(client_command().args(args))
     };
     let mut client = start();
-    let connected = format!(r#"{{"event":"connected","server":"{}"}}"#, hub.address);
+    let hubs_view = hub.program.out.find("New connection");
+    let local = hubs_view.split(['[', ']']).nth(1).unwrap();
+    let server = hub.address;
+    let connected = format!(r#"{{"event":"connected","server":"{server}","local":"{local}"}}"#);
     assert_eq!(event(&client.out.next()), connected);
     let mut refused = start();
     let rejected = r#"{"event":"rejected","reason":"too many clients"}"#;

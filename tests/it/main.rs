@@ -11,6 +11,10 @@
 mod actors_die;
 mod addresses;
 mod client;
+mod client_addresses;
+mod client_dead_link;
+mod client_greeting;
+mod client_stay;
 mod clock;
 mod config;
 mod delivery;

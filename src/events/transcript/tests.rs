@@ -40,7 +40,8 @@ fn message(port: u16, text: &str) -> ServerEvent {
 }
 
 fn greeted() -> ClientEvent {
-    ClientEvent::Connected { host: "0.0.0.0".to_owned(), port: 4444, server: peer(4444) }
+    let (host, server, local) = ("0.0.0.0".to_owned(), peer(4444), peer(13442));
+    ClientEvent::Connected { host, port: 4444, server, local }
 }
 
 fn entered(text: &str) -> ClientEvent {
@@ -218,8 +219,11 @@ fn a_response_after_the_end_of_input_is_not_followed_by_a_prompt() {
 
 #[test]
 fn a_refused_client_prints_the_refusal() {
-    let (out, _) = render(&mut client(), [ClientEvent::Rejected]);
+    let refused = |text: &str| ClientEvent::Rejected { text: text.to_owned() };
+    let (out, _) = render(&mut client(), [refused("Server rejected due to too many clients")]);
     assert_eq!(out, "> Server rejected due to too many clients\n> Closing client...\n");
+    let (out, _) = render(&mut client(), [refused("Go \u{1b}[2J away")]);
+    assert_eq!(out, "> Go \\u{1b}[2J away\n> Closing client...\n");
 }
 
 #[test]
