@@ -1,7 +1,9 @@
 //! The server: puts the actors together, starts them, and stops them in order.
 
+mod operator;
+mod workers;
+
 use std::{
-    cell::Cell,
     future::Future,
     io,
     net::{SocketAddr, TcpListener as StdListener},
@@ -10,27 +12,31 @@ use std::{
 };
 
 use actix::{Actor, Addr, Recipient};
-use actix_rt::{Arbiter, ArbiterHandle, System};
+use actix_rt::System;
 use thiserror::Error;
 use tokio::{
     io::AsyncRead,
-    net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    net::TcpListener,
+    sync::Semaphore,
     task::JoinSet,
     time::{Instant, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
+use self::{
+    operator::{Operator, RunningOperator},
+    workers::Workers,
+};
 use crate::{
     actors::{
         console::{Console, Outputs},
         hub::{self, Hub},
         messages::{Bound, Drain, HubHandle, Observed, PeerKind, Report},
         session::{Session, Setup, Stream},
-        stdin_reader::{self, DeskHandle, Ending, Finish, StdinReader},
+        stdin_reader::Finish,
     },
     address::{BindAddress, Zoned},
-    config::{Commands, Config, ConfigError},
+    config::{Config, ConfigError},
     desk::roster::Roster,
     events::{ServerEvent, wording::os_error_text},
     net::{device, listener, socket::Socket},
@@ -98,14 +104,6 @@ pub struct Server {
     outputs: Outputs<ServerEvent>,
     observers: Vec<Recipient<Observed>>,
     roster: Option<Roster>,
-}
-
-type Input = Box<dyn AsyncRead + Unpin>;
-
-struct Operator {
-    input: Input,
-    /// Whether the server stops when the input ends.
-    until_eof: bool,
 }
 
 impl Server {
@@ -309,93 +307,5 @@ fn reporter(hub: &Addr<Hub>) -> impl Fn(String) + 'static {
     move |sentence| {
         #[expect(clippy::disallowed_methods, reason = "nothing depends on this report")]
         hub.do_send(Report(sentence));
-    }
-}
-
-/// The event loops that share the sessions: this one, and those of other threads. Dropping it ends
-/// the others.
-struct Workers {
-    others: Vec<ArbiterHandle>,
-    next: Cell<usize>,
-}
-
-impl Workers {
-    fn start(count: usize) -> io::Result<Self> {
-        let mut workers = Self { others: Vec::new(), next: Cell::new(0) };
-        for _ in 1..count {
-            workers.others.push(Arbiter::try_new()?.handle());
-        }
-        Ok(workers)
-    }
-
-    /// Starts the connection's Session on the next event loop.
-    fn serve(
-        &self,
-        stream: TcpStream,
-        peer: SocketAddr,
-        setup: &Arc<Setup>,
-        pending: OwnedSemaphorePermit,
-    ) {
-        let setup = Arc::clone(setup);
-        let next = self.next.replace((self.next.get() + 1) % (self.others.len() + 1));
-        match self.others.get(next) {
-            None => {
-                Session::new(Socket::new(stream), peer, setup, Some(pending)).start();
-            }
-            Some(other) => {
-                // The stream belongs to this event loop until it is taken out. If that fails, the
-                // stream is closed, which the peer sees.
-                let Ok(stream) = stream.into_std() else {
-                    return;
-                };
-                other.spawn_fn(move || {
-                    if let Ok(stream) = TcpStream::from_std(stream) {
-                        Session::new(Socket::new(stream), peer, setup, Some(pending)).start();
-                    }
-                });
-            }
-        }
-    }
-}
-
-impl Drop for Workers {
-    fn drop(&mut self) {
-        for other in &self.others {
-            other.stop();
-        }
-    }
-}
-
-impl Operator {
-    fn start(self, config: &Config, hub: &Addr<Hub>) -> RunningOperator {
-        let settings = stdin_reader::Settings {
-            max_line: config.limits.max_line,
-            outbox: config.limits.outbox,
-            commands: match config.console.commands {
-                Commands::Auto => self.until_eof,
-                Commands::On => true,
-                Commands::Off => false,
-            },
-        };
-        let (reader, ending) = StdinReader::new(self.input, settings, DeskHandle::new(hub));
-        RunningOperator { reader: reader.start(), ending, until_eof: self.until_eof }
-    }
-}
-
-/// An operator whose lines are being read.
-struct RunningOperator {
-    reader: Addr<StdinReader<Input>>,
-    ending: Ending,
-    until_eof: bool,
-}
-
-impl RunningOperator {
-    /// Ready when the operator stops the server, by a command or by the end of the input.
-    async fn stops_server(operator: Option<&Self>) {
-        match operator {
-            Some(Self { ending, until_eof: true, .. }) => ending.ended.cancelled().await,
-            Some(Self { ending, .. }) => ending.quit.cancelled().await,
-            None => std::future::pending().await,
-        }
     }
 }

@@ -64,7 +64,7 @@ pub struct ServerArgs {
     #[arg(long, value_name = "auto|on|off", value_parser = choice::<Commands>)]
     commands: Option<Commands>,
 
-    /// Show client lines as they were sent, not reversed [env: LINEHUB_REVERSE=false]
+    /// Show client lines as they were sent, not reversed [env: LINEHUB_REVERSE]
     #[arg(long)]
     no_reverse: bool,
 

@@ -258,7 +258,7 @@ fn a_configuration_file_need_not_have_a_name_in_utf_8() {
 fn the_help_names_every_variable() {
     let shipped = include_str!("../../config/server.toml");
     let mut variables: Vec<_> = shipped.split_whitespace().filter_map(variable).collect();
-    assert_eq!(variables.len(), 4, "{variables:?}");
+    assert!(variables.len() >= 4, "{variables:?}");
     variables.push("LINEHUB_CONFIG");
     let help = |mut command: Command| run(command.arg("--help")).stdout;
     let server = String::from_utf8(help(server_command())).unwrap();
