@@ -36,6 +36,10 @@ const KEEPALIVE: Keepalive = Keepalive {
 #[derive(Debug)]
 pub(super) struct Connected {
     pub(super) socket: Socket,
+    /// The server's address.
+    pub(super) server: SocketAddr,
+    /// The client's own address.
+    pub(super) local: SocketAddr,
     /// How long the TCP handshake took.
     pub(super) round_trip: Duration,
 }
@@ -59,7 +63,10 @@ async fn dial(address: SocketAddr) -> io::Result<Connected> {
     let round_trip = start.elapsed();
     // Before, the user timeout would also limit connecting, which has a time limit of its own.
     KEEPALIVE.apply(&SockRef::from(&stream))?;
-    Ok(Connected { socket: Socket::new(stream), round_trip })
+    // 0.0.0.0 has become 127.0.0.1. The system does not tell if the server has reset the connection.
+    let server = stream.peer_addr().unwrap_or(address);
+    let local = stream.local_addr()?;
+    Ok(Connected { socket: Socket::new(stream), server, local, round_trip })
 }
 
 /// The addresses with the families alternating, from the family of the first one on (RFC 8305, section 4).

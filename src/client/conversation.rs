@@ -137,23 +137,18 @@ impl Conversation {
         let mut receiving = pin!(self.receive(incoming, early));
         let mut sending = pin!(self.send(outgoing, input, stopped));
         let mut sent = None;
-        let mut leaving = false;
         let end = loop {
-            let seen = progress.get();
+            let (seen, leaving) = (progress.get(), sent.is_some() || *stopper.borrow());
             tokio::select! {
                 // The first branch is polled first, so that a server that closed before everything was
                 // sent is not mistaken for one that confirmed it.
                 biased;
                 end = &mut receiving => break end,
-                result = &mut sending, if sent.is_none() => {
-                    leaving = true;
-                    match result {
-                        Err(ClientError::ConsoleGone) => break Err(ClientError::ConsoleGone),
-                        result => sent = Some(result),
-                    }
-                }
+                result = &mut sending, if sent.is_none() => match result {
+                    Err(ClientError::ConsoleGone) => break Err(ClientError::ConsoleGone),
+                    result => sent = Some(result),
+                },
                 () = &mut stop, if !*stopper.borrow() => {
-                    leaving = true;
                     // `send` fails if sending has ended already; `send_replace` does not.
                     stopper.send_replace(true);
                 }

@@ -1,6 +1,6 @@
 //! Opens a connection: connects and reads the greeting, within one time limit.
 
-use std::{io, net::SocketAddr, pin::pin, time::Duration};
+use std::{net::SocketAddr, pin::pin, time::Duration};
 
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -44,9 +44,7 @@ impl Conversation {
         let late =
             |_| ClientError::NoAnswer { address: self.server.to_string(), within: self.timeout };
         let connected = timeout_at(deadline, self.connect()).await.map_err(late)??;
-        let Connected { mut socket, round_trip } = connected;
-        let failed = |source| ClientError::Connect { address: self.server.to_string(), source };
-        let (server, local) = addresses(&socket).map_err(failed)?;
+        let Connected { mut socket, server, local, round_trip } = connected;
         let mut reader = LineReader::new(LineDecoder::new(MAX_LINE), Buffers::new(BUFFERS));
         let greeted = self.greeted(server, &mut socket, &mut reader, deadline).await?;
         match greeted.greeting {
@@ -92,10 +90,4 @@ impl Conversation {
                 NoGreeting::Lost(source) => ClientError::Lost { server, source },
             })
     }
-}
-
-/// The addresses of the server and of the client.
-fn addresses(socket: &Socket) -> io::Result<(SocketAddr, SocketAddr)> {
-    let stream = socket.get_ref();
-    Ok((stream.peer_addr()?, stream.local_addr()?))
 }
