@@ -10,7 +10,7 @@ use std::{collections::VecDeque, future::Future, io, net::SocketAddr, time::Dura
 use rustix::io::Errno;
 use socket2::SockRef;
 use tokio::{
-    net::{TcpSocket, TcpStream, lookup_host},
+    net::{TcpSocket, TcpStream},
     task::JoinSet,
     time::{Instant, sleep},
 };
@@ -18,7 +18,7 @@ use tokio::{
 use super::errors::ClientError;
 use crate::{
     address::HostPort,
-    net::{keepalive::Keepalive, socket::Socket},
+    net::{keepalive::Keepalive, lookup::lookup, socket::Socket},
 };
 
 /// How long an address may take to answer before the next one is tried, too (RFC 8305, section 5).
@@ -46,10 +46,10 @@ pub(super) struct Connected {
 
 /// Connects to the server.
 pub(super) async fn connect(server: &HostPort) -> Result<Connected, ClientError> {
-    let found = lookup_host((server.host.as_str(), server.port)).await;
+    let found = lookup(&server.host, server.port).await;
     let host = || server.host.clone();
     let addresses = found.map_err(|source| ClientError::UnknownHost { host: host(), source })?;
-    let connected = race(interleave(addresses), dial).await;
+    let connected = race(interleave(addresses.into_iter()), dial).await;
     connected.map_err(|source| ClientError::Connect { address: server.to_string(), source })
 }
 

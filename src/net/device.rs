@@ -9,7 +9,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{listener::set_keepalive, lookup::lookup};
+use super::{keepalive::Keepalive, lookup::lookup};
 use crate::{
     address::canonical,
     config::{Connect, Timeouts},
@@ -101,7 +101,9 @@ fn socket_for(peer: SocketAddr, timeouts: &Timeouts) -> io::Result<TcpSocket> {
     socket.set_nodelay(true)?;
     let options = SockRef::from(&socket);
     options.set_out_of_band_inline(true)?;
-    set_keepalive(&options, timeouts)?;
+    if let Some(keepalive) = Keepalive::configured(timeouts) {
+        keepalive.apply(&options)?;
+    }
     Ok(socket)
 }
 

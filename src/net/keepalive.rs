@@ -4,6 +4,8 @@ use std::{io, time::Duration};
 
 use socket2::{SockRef, TcpKeepalive};
 
+use crate::config::Timeouts;
+
 /// How many unanswered keepalive probes mean that the peer is dead.
 const PROBES: u32 = 3;
 
@@ -20,6 +22,14 @@ pub(crate) struct Keepalive {
 }
 
 impl Keepalive {
+    /// What the configuration says about the hub's peers, or `None` if they are not probed.
+    pub(crate) fn configured(timeouts: &Timeouts) -> Option<Self> {
+        let idle = timeouts.keepalive?;
+        let interval = (idle / 6).max(Duration::from_secs(1));
+        let user_timeout = (idle + interval * PROBES).max(timeouts.stall);
+        Some(Self { idle, interval, user_timeout })
+    }
+
     /// Sets the options of a socket.
     ///
     /// # Errors

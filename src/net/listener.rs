@@ -9,20 +9,18 @@ use std::{
 };
 
 use rustix::io::Errno;
-use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     task::coop,
 };
 
+use super::keepalive::Keepalive;
 use crate::{address::canonical, config::Timeouts, events::wording::os_error_text};
 
 /// The smallest backlog, in connections; the kernel caps it at `net.core.somaxconn`.
 const MIN_BACKLOG: usize = 1024;
-
-/// How many unanswered keepalive probes mean that the peer is dead.
-const PROBES: u32 = 3;
 
 /// How long to wait before accepting again after descriptors or memory ran out.
 const RETRY: Duration = Duration::from_millis(200);
@@ -50,24 +48,15 @@ pub(crate) fn bind(
     }
     socket.set_reuse_address(true)?;
     socket.set_tcp_nodelay(true)?;
-    set_keepalive(&socket, timeouts)?;
+    if let Some(keepalive) = Keepalive::configured(timeouts) {
+        keepalive.apply(&SockRef::from(&socket))?;
+    }
     socket.set_out_of_band_inline(true)?;
     socket.bind(&address.into())?;
     let backlog = max_sessions.clamp(MIN_BACKLOG, 65_535);
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
-}
-
-/// Has the kernel find out that the peer is dead.
-pub(super) fn set_keepalive(socket: &Socket, timeouts: &Timeouts) -> io::Result<()> {
-    let Some(time) = timeouts.keepalive else { return Ok(()) };
-    let interval = (time / 6).max(Duration::from_secs(1));
-    let keepalive =
-        TcpKeepalive::new().with_time(time).with_interval(interval).with_retries(PROBES);
-    socket.set_tcp_keepalive(&keepalive)?;
-    let dead_after = time + interval * PROBES;
-    socket.set_tcp_user_timeout(Some(dead_after.max(timeouts.stall)))
 }
 
 /// Accepts connections until it is dropped. Each goes to `serve` with a permit that must be held

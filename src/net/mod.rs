@@ -3,5 +3,5 @@
 pub(crate) mod device;
 pub(crate) mod keepalive;
 pub(crate) mod listener;
-mod lookup;
+pub(crate) mod lookup;
 pub(crate) mod socket;
