@@ -88,7 +88,7 @@ pub enum ServerError {
     #[error("cannot start: {}", os_error_text(.0))]
     Start(io::Error),
     /// The server was run outside an Actix system.
-    #[error("the server needs an Actix system: run it in #[actix::main] or actix_rt::System")]
+    #[error("the server needs an Actix system: run it in #[actix_rt::main] or actix_rt::System")]
     NoSystem,
     /// Events can no longer be printed: stdout is closed, or an actor has died.
     #[error("cannot continue: stdout is closed")]

@@ -118,7 +118,7 @@ pub enum ClientError {
     #[error("cannot start: {}", os_error_text(.0))]
     Start(io::Error),
     /// The client was run outside an Actix system.
-    #[error("the client needs an Actix system: run it in #[actix::main] or actix_rt::System")]
+    #[error("the client needs an Actix system: run it in #[actix_rt::main] or actix_rt::System")]
     NoSystem,
     /// stdout is closed.
     #[error("cannot continue: stdout is closed")]

@@ -2,4 +2,5 @@
 //! that docs/reliability.md cites exist, and so do the files to which the documents link.
 
 mod citations;
+mod configuration;
 mod events;

@@ -88,8 +88,8 @@ fn outside_an_actix_system_the_error_says_what_to_do() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let server = Server::bind(config).unwrap();
     let error = runtime.block_on(server.run(ready(()))).unwrap_err();
-    assert!(error.to_string().contains("run it in #[actix::main]"), "{error}");
+    assert!(error.to_string().contains("run it in #[actix_rt::main]"), "{error}");
     let client = Client::new("127.0.0.1", 4444);
     let error = runtime.block_on(client.converse(|| Ok(&b""[..]), ready(()))).unwrap_err();
-    assert!(error.to_string().contains("run it in #[actix::main]"), "{error}");
+    assert!(error.to_string().contains("run it in #[actix_rt::main]"), "{error}");
 }
