@@ -1,26 +1,31 @@
 //! The server: puts the actors together, starts them, and stops them in order.
 
+mod log;
+mod workers;
+
 use std::{
-    cell::Cell,
     future::Future,
     io,
     net::{SocketAddr, TcpListener as StdListener},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
 
 use actix::{Actor, Addr, Recipient};
-use actix_rt::{Arbiter, ArbiterHandle, System};
+use actix_rt::System;
 use thiserror::Error;
 use tokio::{
     io::AsyncRead,
-    net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    net::TcpListener,
+    sync::Semaphore,
     task::JoinSet,
     time::{Instant, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
+pub use self::log::ReloadHandle;
+use self::{log::RunningLog, workers::Workers};
 use crate::{
     actors::{
         console::{Console, Outputs},
@@ -32,7 +37,7 @@ use crate::{
     address::{BindAddress, Zoned},
     config::{Commands, Config, ConfigError},
     desk::roster::Roster,
-    events::{ServerEvent, wording::os_error_text},
+    events::{ServerEvent, log::LogFile, wording::os_error_text},
     net::{device, listener, socket::Socket},
     wire::line_reader::Buffers,
 };
@@ -75,6 +80,14 @@ pub enum ServerError {
         /// The system's error.
         source: io::Error,
     },
+    /// The file of the log cannot be opened.
+    #[error("cannot open the log {}: {}", .file.display(), os_error_text(.source))]
+    Log {
+        /// The file.
+        file: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
     /// The terminal, stdin or stdout cannot be used.
     #[error("cannot use the terminal, stdin or stdout: {}", os_error_text(.0))]
     Stdio(io::Error),
@@ -98,6 +111,8 @@ pub struct Server {
     outputs: Outputs<ServerEvent>,
     observers: Vec<Recipient<Observed>>,
     roster: Option<Roster>,
+    log: Option<LogFile>,
+    reload: ReloadHandle,
 }
 
 type Input = Box<dyn AsyncRead + Unpin>;
@@ -113,7 +128,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`ServerError::Config`] and [`ServerError::Bind`].
+    /// [`ServerError::Config`], [`ServerError::Bind`] and [`ServerError::Log`].
     pub fn bind(config: Config) -> Result<Self, ServerError> {
         config.validate()?;
         let (bind, port) = (&config.server.bind, config.server.port);
@@ -124,6 +139,10 @@ impl Server {
         let listener = listener::bind(address, sessions, &config.timeouts).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let outputs = Outputs::quiet();
+        let log = log::open(&config.log).map_err(|source| {
+            let file = config.log.file.clone().unwrap_or_default();
+            ServerError::Log { file, source }
+        })?;
         Ok(Self {
             config,
             listener,
@@ -132,6 +151,8 @@ impl Server {
             outputs,
             observers: Vec::new(),
             roster: None,
+            log,
+            reload: ReloadHandle::default(),
         })
     }
 
@@ -155,6 +176,11 @@ impl Server {
     pub fn roster(mut self, roster: Roster) -> Self {
         self.roster = Some(roster);
         self
+    }
+
+    /// A handle that asks the server to open its log again while it runs.
+    pub fn reload_handle(&self) -> ReloadHandle {
+        self.reload.clone()
     }
 
     /// The address of the listener, with the actual port.
@@ -193,20 +219,27 @@ impl Server {
     /// order for that reason.
     pub async fn run(self, until: impl Future<Output = ()>) -> Result<(), ServerError> {
         System::try_current().ok_or(ServerError::NoSystem)?;
-        let Self { config, listener, address, operator, outputs, observers, roster } = self;
+        let Self { config, listener, address, operator, outputs, observers, roster, log, reload } =
+            self;
         let failed = |source| ServerError::Bind { address, source };
         let listener = TcpListener::from_std(listener).map_err(failed)?;
 
-        let console = Console::start(outputs).map_err(ServerError::Start)?.recipient();
+        let stall = config.timeouts.stall;
+        let running_log = log.map(|file| RunningLog::start(file, stall)).transpose();
+        let running_log = running_log.map_err(ServerError::Start)?;
+        let log = running_log.as_ref().map(|running| running.log.clone());
+        let console =
+            Console::start(outputs.log(log.clone())).map_err(ServerError::Start)?.recipient();
         let settings = hub::Settings {
             max_clients: config.server.max_sessions,
             slot: config.timeouts.slot.unwrap_or_default(),
             names: config.names.clone(),
-            stall: config.timeouts.stall,
+            stall,
             roster,
         };
         let (hub, console_gone) = Hub::new(settings, console, observers);
         let hub = hub.start();
+        let attending = running_log.map(|running| running.attend(&hub, reload));
         let workers = Workers::start(config.server.workers).map_err(ServerError::Start)?;
         let operator = operator.map(|operator| operator.start(&config, &hub));
 
@@ -232,6 +265,9 @@ impl Server {
         }
         let deadline = start + drain;
         let drained = timeout_at(deadline + LAST_OUTPUT, hub.send(Drain { deadline })).await;
+        // `stopped` is the last event, whatever happens to the log now.
+        drop(attending);
+        log::finish(log, stall, LAST_OUTPUT, deadline + LAST_OUTPUT).await;
         // Refused peers get time to read why.
         let _ = timeout(LAST_REFUSALS, setup.lingering.acquire_many(LINGERING)).await;
         match drained {
@@ -307,60 +343,6 @@ fn reporter(hub: &Addr<Hub>) -> impl Fn(String) + 'static {
     move |sentence| {
         #[expect(clippy::disallowed_methods, reason = "nothing depends on this report")]
         hub.do_send(Report(sentence));
-    }
-}
-
-/// The event loops that share the sessions: this one, and those of other threads. Dropping it ends
-/// the others.
-struct Workers {
-    others: Vec<ArbiterHandle>,
-    next: Cell<usize>,
-}
-
-impl Workers {
-    fn start(count: usize) -> io::Result<Self> {
-        let mut workers = Self { others: Vec::new(), next: Cell::new(0) };
-        for _ in 1..count {
-            workers.others.push(Arbiter::try_new()?.handle());
-        }
-        Ok(workers)
-    }
-
-    /// Starts the connection's Session on the next event loop.
-    fn serve(
-        &self,
-        stream: TcpStream,
-        peer: SocketAddr,
-        setup: &Arc<Setup>,
-        pending: OwnedSemaphorePermit,
-    ) {
-        let setup = Arc::clone(setup);
-        let next = self.next.replace((self.next.get() + 1) % (self.others.len() + 1));
-        match self.others.get(next) {
-            None => {
-                Session::new(Socket::new(stream), peer, setup, Some(pending)).start();
-            }
-            Some(other) => {
-                // The stream belongs to this event loop until it is taken out. If that fails, the
-                // stream is closed, which the peer sees.
-                let Ok(stream) = stream.into_std() else {
-                    return;
-                };
-                other.spawn_fn(move || {
-                    if let Ok(stream) = TcpStream::from_std(stream) {
-                        Session::new(Socket::new(stream), peer, setup, Some(pending)).start();
-                    }
-                });
-            }
-        }
-    }
-}
-
-impl Drop for Workers {
-    fn drop(&mut self) {
-        for other in &self.others {
-            other.stop();
-        }
     }
 }
 

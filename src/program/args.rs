@@ -16,7 +16,9 @@ use clap::{
 };
 
 use crate::{
-    config::{BindAddress, Commands, Format, Overrides, SESSIONS, choice, expected_sessions},
+    config::{
+        BindAddress, Commands, Format, Overrides, SESSIONS, choice, expected_sessions, file_name,
+    },
     events::wording::{one_line, os_error_text},
 };
 
@@ -57,6 +59,10 @@ pub struct ServerArgs {
     #[arg(long, value_name = "auto|on|off", value_parser = choice::<Commands>)]
     commands: Option<Commands>,
 
+    /// Also append every event, as JSON, to this file [env: LINEHUB_LOG]
+    #[arg(long, value_name = "FILE", value_parser = file_name)]
+    log: Option<PathBuf>,
+
     /// Show client lines as they were sent, not reversed [env: LINEHUB_REVERSE=false]
     #[arg(long)]
     no_reverse: bool,
@@ -87,6 +93,7 @@ impl ServerArgs {
             max_sessions: self.max_sessions,
             format: self.format,
             commands: self.commands,
+            log: self.log.clone(),
             reverse: if self.no_reverse { Some(false) } else { self.reverse },
         }
     }
@@ -162,6 +169,7 @@ impl Arguments for ServerArgs {
         fill(&mut self.max_sessions, "LINEHUB_MAX_SESSIONS", "--max-sessions <N>", sessions)?;
         fill(&mut self.format, "LINEHUB_FORMAT", "--format <text|json>", choice)?;
         fill(&mut self.commands, "LINEHUB_COMMANDS", "--commands <auto|on|off>", choice)?;
+        fill(&mut self.log, "LINEHUB_LOG", "--log <FILE>", file_name)?;
         fill(&mut self.reverse, "LINEHUB_REVERSE", "server.reverse", boolean)
     }
 }

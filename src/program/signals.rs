@@ -1,5 +1,5 @@
 //! When to stop: SIGINT, SIGTERM and SIGHUP stop a program in order, a second SIGINT or SIGTERM
-//! ends it at once.
+//! ends it at once. A program may do something else on SIGHUP.
 
 use std::{
     fs,
@@ -26,14 +26,26 @@ const CTRL_C_GRACE: Duration = Duration::from_secs(1);
 /// start, as under nohup.
 ///
 /// A SIGINT or SIGTERM after that restores the terminal and ends the program with status 1 wherever
-/// it is. A SIGHUP does not: at a hang-up both the shell and the kernel send one. Must be called
-/// within an Actix system.
+/// it is. A SIGHUP does not: at a hang-up both the shell and the kernel send one. If there is something
+/// else to do on SIGHUP, it never stops the program. Must be called within an Actix system.
 ///
 /// # Errors
 ///
 /// The system's own.
-pub fn stop_signals(terminal: Option<&Terminal>) -> io::Result<impl Future<Output = ()> + use<>> {
+pub fn stop_signals<F: Fn() + 'static>(
+    terminal: Option<&Terminal>,
+    on_hangup: Option<F>,
+) -> io::Result<impl Future<Output = ()> + use<F>> {
     let mut signals = StopSignals::listen()?;
+    if let Some(on_hangup) = on_hangup
+        && let Some(mut hangup) = signals.hangup.take()
+    {
+        actix_rt::spawn(async move {
+            while hangup.recv().await.is_some() {
+                on_hangup();
+            }
+        });
+    }
     let ctrl_c = terminal.map(Terminal::quit_requested);
     let restore_terminal = terminal.map(Terminal::closer);
     let stop = CancellationToken::new();
@@ -59,7 +71,7 @@ pub fn stop_signals(terminal: Option<&Terminal>) -> io::Result<impl Future<Outpu
 struct StopSignals {
     interrupt: Signal,
     terminate: Signal,
-    /// None if SIGHUP stays ignored.
+    /// None if SIGHUP stays ignored, or does not stop the program.
     hangup: Option<Signal>,
 }
 
