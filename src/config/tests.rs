@@ -61,6 +61,7 @@ fn a_written_configuration_reads_back_the_same() {
     config.timeouts.keepalive = None;
     config.timeouts.drain = Duration::from_millis(1);
     config.console.format = Format::Json;
+    config.log = LogConfig { file: Some("/a log".into()), rotate: Some(10 << 30), keep: 0 };
     assert_eq!(parsed(&config.to_toml().unwrap()), config);
     config.validate().unwrap();
 }
@@ -249,6 +250,20 @@ fn an_error_names_file_line_and_key_and_what_was_expected() {
             "[console]\nformat = \"xml\"",
             "hub.toml:2: console.format: invalid value: string \"xml\", expected \"text\" or \
              \"json\"",
+        ),
+        (
+            "[log]\nrotate = \"2 TiB\"",
+            "hub.toml:2: log.rotate: invalid value: string \"2 TiB\", expected \"off\" or a size \
+             from 1 byte to 1 TiB such as 1048576 or \"100 MiB\"",
+        ),
+        (
+            "[log]\nkeep = -1",
+            "hub.toml:2: log.keep: invalid value: integer `-1`, expected a number of files from 0 \
+             to 10000",
+        ),
+        (
+            "[log]\nfile = \"\"",
+            "hub.toml:2: log.file: invalid value: string \"\", expected the name of a file",
         ),
         (
             "# a comment\n[server]\nprot = 1",

@@ -22,6 +22,7 @@ mod house;
 mod json;
 mod library;
 mod limit;
+mod log;
 mod paused;
 #[cfg(feature = "terminal")]
 mod pty;
