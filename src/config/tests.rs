@@ -252,20 +252,6 @@ fn an_error_names_file_line_and_key_and_what_was_expected() {
              \"json\"",
         ),
         (
-            "[log]\nrotate = \"2 TiB\"",
-            "hub.toml:2: log.rotate: invalid value: string \"2 TiB\", expected \"off\" or a size \
-             from 1 byte to 1 TiB such as 1048576 or \"100 MiB\"",
-        ),
-        (
-            "[log]\nkeep = -1",
-            "hub.toml:2: log.keep: invalid value: integer `-1`, expected a number of files from 0 \
-             to 10000",
-        ),
-        (
-            "[log]\nfile = \"\"",
-            "hub.toml:2: log.file: invalid value: string \"\", expected the name of a file",
-        ),
-        (
             "# a comment\n[server]\nprot = 1",
             "hub.toml:3: server.prot: unknown field `prot`, expected one of ",
         ),

@@ -1,6 +1,8 @@
 //! The kinds of values in the file: what each may be, how it is written, and what an error says was
 //! expected. A field names its kind with `#[serde(with = "…")]`, or with `deserialize_with` alone if
 //! serde already writes it the right way.
+//!
+//! The file is long because it has a small module for each kind.
 
 use std::{
     fmt::{self, Display, Formatter},

@@ -13,7 +13,7 @@ use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{Hub, Program, server_command, wait_until};
+use crate::support::{Hub, Program, config_file, server_command, wait_until};
 
 /// A folder for logs, and the name of the one in it.
 struct Folder {
@@ -189,6 +189,58 @@ fn a_log_that_cannot_be_opened_is_an_error_that_names_it() {
         let checked = server_command().args(["--check", "--log", log]).output().unwrap();
         assert!(checked.status.success(), "--check does not open it");
     }
+}
+
+#[test]
+fn a_wrong_value_is_an_error_that_names_its_line_and_key() {
+    for (line, expected) in [
+        (
+            "rotate = \"2 TiB\"",
+            "log.rotate: invalid value: string \"2 TiB\", expected \"off\" or a size from 1 byte to 1 \
+             TiB such as 1048576 or \"100 MiB\"",
+        ),
+        (
+            "keep = -1",
+            "log.keep: invalid value: integer `-1`, expected a number of files from 0 to 10000",
+        ),
+        ("file = \"\"", "log.file: invalid value: string \"\", expected the name of a file"),
+    ] {
+        let config = config_file(&format!("[log]\n{line}\n"));
+        let path = config.path().to_str().unwrap();
+        let output = server_command().args(["--check", "--config", path]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(error, format!("hub-server: {path}:2: {expected}\n"));
+    }
+}
+
+#[test]
+fn a_flag_overrides_the_variable_which_overrides_the_file() {
+    let config = config_file("[log]\nfile = \"in-file\"\nrotate = \"5 MiB\"\n");
+    let path = config.path().to_str().unwrap();
+    let log_with = |set: fn(&mut Command)| {
+        let mut command = server_command();
+        set(command.args(["--check", "--config", path]));
+        let output = command.output().unwrap();
+        assert!(output.status.success());
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.split_once("[log]\n").unwrap().1.lines().next().unwrap().to_owned()
+    };
+    assert_eq!(log_with(|_| ()), "file = \"in-file\"");
+    let variable = |command: &mut Command| {
+        command.env("LINEHUB_LOG", "in-variable");
+    };
+    assert_eq!(
+        log_with(|command| {
+            command.env("LINEHUB_LOG", "");
+        }),
+        "file = \"in-file\""
+    );
+    assert_eq!(log_with(variable), "file = \"in-variable\"");
+    let both = |command: &mut Command| {
+        command.env("LINEHUB_LOG", "in-variable").args(["--log", "in-flag"]);
+    };
+    assert_eq!(log_with(both), "file = \"in-flag\"");
 }
 
 #[test]
