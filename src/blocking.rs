@@ -9,7 +9,7 @@ use std::{
 };
 
 use rustix::{
-    event::{PollFd, PollFlags, poll},
+    event::{PollFd, PollFlags, Timespec, poll},
     io::{Errno, ReadWriteFlags, pwritev2, read as read_once, write as write_once},
 };
 
@@ -43,6 +43,41 @@ pub(crate) fn write_all(to: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// How often [`write_while`] asks whether it should go on.
+const CHECK_INTERVAL: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+
+/// Writes all bytes like [`write_all`], but gives up when the descriptor accepts nothing and `go_on`
+/// returns false. The descriptor must be in non-blocking mode, unless it never blocks for long.
+///
+/// Returns the number of bytes written, and the operating system's error, or `Interrupted` if it gave
+/// up.
+pub(crate) fn write_while(
+    to: impl AsFd,
+    bytes: &[u8],
+    go_on: &dyn Fn() -> bool,
+) -> (usize, io::Result<()>) {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let error = match write_once(&to, rest) {
+            Ok(0) => io::ErrorKind::WriteZero.into(),
+            Ok(written) => {
+                (_, rest) = rest.split_at(written);
+                continue;
+            }
+            Err(Errno::INTR) => continue,
+            Err(Errno::AGAIN) if go_on() => {
+                // Whatever it returns, the next write shows what is the matter.
+                let _ = poll(&mut [PollFd::new(&to, PollFlags::OUT)], Some(&CHECK_INTERVAL));
+                continue;
+            }
+            Err(Errno::AGAIN) => io::ErrorKind::Interrupted.into(),
+            Err(error) => error.into(),
+        };
+        return (bytes.len() - rest.len(), Err(error));
+    }
+    (bytes.len(), Ok(()))
 }
 
 /// Writes as many bytes as fit without blocking (pwritev2(2), `RWF_NOWAIT`). Returns their number.

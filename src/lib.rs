@@ -53,7 +53,7 @@ pub use self::{
         ClientCloseReason, ClientEvent, CloseReason, DiscardReason, ServerEvent, SessionInfo,
         Stamped,
     },
-    server::{Server, ServerError},
+    server::{ReloadHandle, Server, ServerError},
     wire::lines::Lines,
 };
 

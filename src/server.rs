@@ -1,5 +1,6 @@
 //! The server: puts the actors together, starts them, and stops them in order.
 
+mod log;
 mod operator;
 mod workers;
 
@@ -7,6 +8,7 @@ use std::{
     future::Future,
     io,
     net::{SocketAddr, TcpListener as StdListener},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -23,7 +25,9 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+pub use self::log::ReloadHandle;
 use self::{
+    log::RunningLog,
     operator::{Operator, RunningOperator},
     workers::Workers,
 };
@@ -38,7 +42,7 @@ use crate::{
     address::{BindAddress, Zoned},
     config::{Config, ConfigError},
     desk::roster::Roster,
-    events::{ServerEvent, wording::os_error_text},
+    events::{ServerEvent, log::LogFile, wording::os_error_text},
     net::{device, listener, socket::Socket},
     wire::line_reader::Buffers,
 };
@@ -81,6 +85,14 @@ pub enum ServerError {
         /// The system's error.
         source: io::Error,
     },
+    /// The file of the log cannot be opened.
+    #[error("cannot open the log {}: {}", .file.display(), os_error_text(.source))]
+    Log {
+        /// The file.
+        file: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
     /// The terminal, stdin or stdout cannot be used.
     #[error("cannot use the terminal, stdin or stdout: {}", os_error_text(.0))]
     Stdio(io::Error),
@@ -104,6 +116,8 @@ pub struct Server {
     outputs: Outputs<ServerEvent>,
     observers: Vec<Recipient<Observed>>,
     roster: Option<Roster>,
+    log: Option<LogFile>,
+    reload: ReloadHandle,
 }
 
 impl Server {
@@ -111,7 +125,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`ServerError::Config`] and [`ServerError::Bind`].
+    /// [`ServerError::Config`], [`ServerError::Bind`] and [`ServerError::Log`].
     pub fn bind(config: Config) -> Result<Self, ServerError> {
         config.validate()?;
         let (bind, port) = (&config.server.bind, config.server.port);
@@ -122,6 +136,10 @@ impl Server {
         let listener = listener::bind(address, sessions, &config.timeouts).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let outputs = Outputs::quiet();
+        let log = log::open(&config.log).map_err(|source| {
+            let file = config.log.file.clone().unwrap_or_default();
+            ServerError::Log { file, source }
+        })?;
         Ok(Self {
             config,
             listener,
@@ -130,6 +148,8 @@ impl Server {
             outputs,
             observers: Vec::new(),
             roster: None,
+            log,
+            reload: ReloadHandle::default(),
         })
     }
 
@@ -153,6 +173,11 @@ impl Server {
     pub fn roster(mut self, roster: Roster) -> Self {
         self.roster = Some(roster);
         self
+    }
+
+    /// A handle that asks the server to open its log again while it runs.
+    pub fn reload_handle(&self) -> ReloadHandle {
+        self.reload.clone()
     }
 
     /// The address of the listener, with the actual port.
@@ -191,20 +216,27 @@ impl Server {
     /// order for that reason.
     pub async fn run(self, until: impl Future<Output = ()>) -> Result<(), ServerError> {
         System::try_current().ok_or(ServerError::NoSystem)?;
-        let Self { config, listener, address, operator, outputs, observers, roster } = self;
+        let Self { config, listener, address, operator, outputs, observers, roster, log, reload } =
+            self;
         let failed = |source| ServerError::Bind { address, source };
         let listener = TcpListener::from_std(listener).map_err(failed)?;
 
-        let console = Console::start(outputs).map_err(ServerError::Start)?.recipient();
+        let stall = config.timeouts.stall;
+        let running_log = log.map(|file| RunningLog::start(file, stall)).transpose();
+        let running_log = running_log.map_err(ServerError::Start)?;
+        let log = running_log.as_ref().map(|running| running.log.clone());
+        let console =
+            Console::start(outputs.log(log.clone())).map_err(ServerError::Start)?.recipient();
         let settings = hub::Settings {
             max_clients: config.server.max_sessions,
             slot: config.timeouts.slot.unwrap_or_default(),
             names: config.names.clone(),
-            stall: config.timeouts.stall,
+            stall,
             roster,
         };
         let (hub, console_gone) = Hub::new(settings, console, observers);
         let hub = hub.start();
+        let attending = running_log.map(|running| running.attend(&hub, reload));
         let workers = Workers::start(config.server.workers).map_err(ServerError::Start)?;
         let operator = operator.map(|operator| operator.start(&config, &hub));
 
@@ -232,6 +264,9 @@ impl Server {
         }
         let deadline = start + drain;
         let drained = timeout_at(deadline + LAST_OUTPUT, hub.send(Drain { deadline })).await;
+        // `stopped` is the last event, whatever happens to the log now.
+        drop(attending);
+        log::finish(log, stall, LAST_OUTPUT, deadline + LAST_OUTPUT).await;
         // Refused peers get time to read why.
         let _ = timeout(LAST_REFUSALS, setup.lingering.acquire_many(LINGERING)).await;
         match drained {

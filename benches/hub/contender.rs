@@ -1,9 +1,10 @@
 //! The servers that are compared. Every run starts a new child process.
 
 use std::fmt;
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,6 +31,10 @@ pub(crate) enum Kind {
     OldHub(&'static Path),
     /// This build's `hub-server` with its sessions spread over this many event loops.
     HubWorkers(u32),
+    /// This build's `hub-server` with a log beside the transcript on stdout.
+    HubLog,
+    /// This build's `hub-server` with JSON on stdout, which is a file.
+    HubJson,
     /// `ncat -lk`, which one might use without the hub.
     Ncat,
 }
@@ -43,6 +48,8 @@ impl fmt::Display for Kind {
             Self::OldHub(_) => f.pad("old hub"),
             Self::HubWorkers(1) => f.pad("1 worker"),
             Self::HubWorkers(count) => f.pad(&format!("{count} workers")),
+            Self::HubLog => f.pad("text, log"),
+            Self::HubJson => f.pad("json > file"),
             Self::Ncat => f.pad("ncat"),
         }
     }
@@ -67,12 +74,14 @@ pub(crate) struct Contender {
     _running: Sender<()>,
     /// Dropping it deletes the file, which the server reads while it starts.
     _config: Option<NamedTempFile>,
+    /// The log or the file at stdout. Dropping it deletes the file.
+    file: Option<NamedTempFile>,
 }
 
 /// The benchmark's ends of the pipes to the server.
 pub(crate) struct Pipes {
     pub(crate) stdin: ChildStdin,
-    /// Only with `Direction::In`.
+    /// Only with `Direction::In`, and if stdout is not a file.
     pub(crate) stdout: Option<ChildStdout>,
 }
 
@@ -90,9 +99,20 @@ impl Contender {
         if let Some(config) = &config {
             command.arg("--config").arg(config.path());
         }
-        command.stdin(Stdio::piped()).stdout(match direction {
-            Direction::Out => Stdio::null(),
-            Direction::In => Stdio::piped(),
+        let file = match kind {
+            // On the disk of the build, not in memory.
+            Kind::HubLog | Kind::HubJson => {
+                Some(NamedTempFile::new_in(env!("CARGO_TARGET_TMPDIR"))?)
+            }
+            _ => None,
+        };
+        if let Some(file) = file.as_ref().filter(|_| kind == Kind::HubLog) {
+            command.arg("--log").arg(file.path());
+        }
+        command.stdin(Stdio::piped()).stdout(match (&file, direction) {
+            (Some(file), _) if kind == Kind::HubJson => file.reopen()?.into(),
+            (_, Direction::Out) => Stdio::null(),
+            (_, Direction::In) => Stdio::piped(),
         });
         let mut child = command.spawn()?;
         let pipes = Pipes {
@@ -103,12 +123,18 @@ impl Contender {
         let child = Arc::new(Mutex::new(child));
         let running = watch(kind, Arc::clone(&child));
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        Ok((Self { kind, address, child, pid, _running: running, _config: config }, pipes))
+        Ok((Self { kind, address, child, pid, _running: running, _config: config, file }, pipes))
     }
 
     /// Whether the server greets each client.
     pub(crate) fn greets(&self) -> bool {
         self.kind != Kind::Ncat
+    }
+
+    /// Reads what the server writes to the file at its stdout, until the server ends.
+    pub(crate) fn follow_stdout(&self) -> Result<Follow> {
+        let file = self.file.as_ref().ok_or("the server has no stdout")?.reopen()?;
+        Ok(Follow { file, process: format!("/proc/{}", self.pid).into() })
     }
 
     /// The CPU time that the server has used so far.
@@ -129,6 +155,25 @@ impl Contender {
     /// Kills the server. Every read and write on its pipes and sockets then fails.
     pub(crate) fn kill(&self) {
         kill(&self.child);
+    }
+}
+
+/// Reads a file to which a process appends.
+pub(crate) struct Follow {
+    file: File,
+    process: PathBuf,
+}
+
+impl Read for Follow {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let ended = !self.process.exists();
+            let length = self.file.read(buffer)?;
+            if length > 0 || ended {
+                return Ok(length);
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 }
 
@@ -184,8 +229,12 @@ fn command(kind: Kind, direction: Direction, clients: usize, port: u16) -> Resul
             };
             command.arg(this).args(["--raw", mode, &port])
         }
-        Kind::Hub | Kind::HubWorkers(_) => {
+        Kind::Hub | Kind::HubWorkers(_) | Kind::HubLog => {
             hub(&mut command, Path::new(env!("CARGO_BIN_EXE_hub-server")), &clients, &port)
+        }
+        Kind::HubJson => {
+            hub(&mut command, Path::new(env!("CARGO_BIN_EXE_hub-server")), &clients, &port)
+                .args(["--format", "json"])
         }
         Kind::OldHub(path) => hub(&mut command, path, &clients, &port),
         Kind::Ncat => command.args(["ncat", "-l", "-k", "-m", &clients, "127.0.0.1", &port]),

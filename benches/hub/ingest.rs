@@ -1,8 +1,7 @@
 //! Ingest: sends lines from the clients and counts them on the server's stdout.
 
-use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::process::ChildStdout;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::thread;
@@ -20,6 +19,9 @@ use crate::{BLOCK, Result, load, process};
 /// reverses lines.
 const PROBE: &[u8] = b"racecar\n";
 
+/// How the printed line ends if stdout is JSON.
+const PROBE_IN_JSON: &[u8] = b"racecar\"}\n";
+
 /// The size of the pipe on the server's stdout. With the default of 64 KiB the server and the reader
 /// alternate, one asleep while the other works, so the run measures how fast the kernel wakes them:
 /// the floor prints half as much. 1 MiB is the most that Linux grants to an unprivileged user.
@@ -33,8 +35,13 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(1);
 /// The figures are million lines per second and server CPU per line in µs.
 pub(crate) fn run(kind: Kind, clients: usize, line: usize, duration: Duration) -> Result<Sample> {
     let (contender, mut pipes) = Contender::start(kind, Direction::In, clients)?;
-    let stdout = pipes.stdout.take().ok_or("the server has no stdout")?;
-    rustix::pipe::fcntl_setpipe_size(&stdout, OUTPUT_PIPE)?;
+    let stdout: Box<dyn Read + Send> = match pipes.stdout.take() {
+        Some(stdout) => {
+            rustix::pipe::fcntl_setpipe_size(&stdout, OUTPUT_PIPE)?;
+            Box::new(stdout)
+        }
+        None => Box::new(contender.follow_stdout()?),
+    };
     let block = load::block_of_lines(line);
     let printed = AtomicU64::new(0);
     let (ready, all_ready) = mpsc::channel();
@@ -84,7 +91,7 @@ pub(crate) fn run(kind: Kind, clients: usize, line: usize, duration: Duration) -
 /// up to the last probe, such as the announcements of connections, and adds the number of lines after
 /// that to `printed`.
 fn count_lines(
-    stdout: ChildStdout,
+    stdout: Box<dyn Read + Send>,
     probes: usize,
     ready: Sender<()>,
     printed: &AtomicU64,
@@ -96,7 +103,10 @@ fn count_lines(
         line.clear();
         match stdout.read_until(b'\n', &mut line) {
             Ok(0) | Err(_) => return process::thread_cpu_time(),
-            Ok(_) => missing -= usize::from(line.ends_with(PROBE)),
+            Ok(_) => {
+                let is_probe = line.ends_with(PROBE) || line.ends_with(PROBE_IN_JSON);
+                missing -= usize::from(is_probe);
+            }
         }
     }
     // This fails only if the run has already failed for another reason.

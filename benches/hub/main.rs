@@ -118,7 +118,9 @@ fn measure_beside_raw_and_ncat(arguments: &Arguments, rounds: usize, duration: D
     }
     let takes_part = |kind: &Kind| match kind {
         Kind::Raw | Kind::RawPrinting => !arguments.without.contains(&Opponent::Raw),
-        Kind::Hub | Kind::HubWorkers(_) => !arguments.without.contains(&Opponent::Hub),
+        Kind::Hub | Kind::HubWorkers(_) | Kind::HubLog | Kind::HubJson => {
+            !arguments.without.contains(&Opponent::Hub)
+        }
         Kind::OldHub(_) => false,
         Kind::Ncat => with_ncat && !arguments.without.contains(&Opponent::Ncat),
     };

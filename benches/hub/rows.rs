@@ -20,6 +20,8 @@ pub(crate) enum Group {
     Transcript,
     /// The hub with two event loops for its sessions beside the hub with one.
     Workers,
+    /// The hub with a log beside its transcript, next to the hub that writes JSON into a file.
+    Log,
     /// How the cost of a delivery and of a session grows with the number of clients.
     Growth,
 }
@@ -189,6 +191,13 @@ pub(crate) fn of(group: Group) -> Vec<Row> {
                 rows.push(row(Work::Ingest { clients, line: 64 }, contenders, &[]));
             }
             rows
+        }
+        Group::Log => {
+            let goals: &[&[Goal]] = &[&[at_least(Kind::HubJson, 0.7)]];
+            let (clients, line) = (4, 64);
+            [Work::FanOut { clients, line }, Work::Ingest { clients, line }]
+                .map(|work| row(work, &[Kind::HubLog, Kind::HubJson], goals))
+                .into()
         }
         Group::Growth => Vec::new(),
     }

@@ -9,12 +9,17 @@
 //! stdout accepts it without blocking, and gives the rest to the Writer.
 //!
 //! ```text
-//!  Hub ── Print ──► Console ── short, and the Writer is idle ──► Printer::try_print ──► stdout
+//!  Hub ── Print ──► Console ── all events ─────────────────► Log ──► its own thread ──────► file
+//!                      │
+//!                      ├────── short, Writer idle ───────► Printer::try_print ─────────────────► stdout
 //!                      └────── everything else ──► Writer ─────► Printer::print ──────► stdout, stderr
 //! ```
 //!
 //! Both use one [`Printer`]. The Console uses it only while the Writer is idle, so its lock is never
 //! contended.
+//!
+//! If there is a [`Log`], it gets all events, too, and a [`Print`] is acknowledged when the log has also
+//! accepted it.
 
 use std::{
     fs::File,
@@ -22,13 +27,15 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use actix::{Actor, ActorFutureExt, ActorResponse, Addr, Context, Handler, WrapFuture};
+use actix::{
+    Actor, ActorFuture, ActorFutureExt, ActorResponse, Addr, Context, Handler, WrapFuture,
+};
 use actix_rt::Arbiter;
 
 use crate::{
     actors::messages::{ConsoleGone, Print},
     blocking,
-    events::{Event, Page, Render, Stamped, wording::os_error_text},
+    events::{Event, Page, Render, Stamped, log::Log, wording::os_error_text},
     wire::lines::Lines,
 };
 
@@ -50,6 +57,7 @@ pub struct Outputs<E> {
     out_file: Option<File>,
     /// Errors on it are ignored: there is nowhere left to report them.
     err: Box<dyn Write + Send>,
+    log: Option<Log<E>>,
 }
 
 impl<E: 'static> Outputs<E> {
@@ -64,6 +72,7 @@ impl<E: 'static> Outputs<E> {
             out: Box::new(out),
             out_file: None,
             err: Box::new(err),
+            log: None,
         }
     }
 
@@ -72,6 +81,13 @@ impl<E: 'static> Outputs<E> {
     #[must_use]
     pub fn nonblocking(mut self, out: Option<File>) -> Self {
         self.out_file = out;
+        self
+    }
+
+    /// Has the events written to this log, too.
+    #[must_use]
+    pub(crate) fn log(mut self, log: Option<Log<E>>) -> Self {
+        self.log = log;
         self
     }
 
@@ -91,6 +107,7 @@ pub(crate) struct Console<E: Event> {
     writer: Addr<Writer<E>>,
     /// The number of [`Print`]s that the Writer has not acknowledged.
     unacked: usize,
+    log: Option<Log<E>>,
 }
 
 impl<E: Event> Console<E> {
@@ -103,13 +120,28 @@ impl<E: Event> Console<E> {
     /// # Errors
     ///
     /// The system's, if it runs out of threads or descriptors.
-    pub(crate) fn start(outputs: Outputs<E>) -> io::Result<Addr<Self>> {
+    pub(crate) fn start(mut outputs: Outputs<E>) -> io::Result<Addr<Self>> {
+        let log = outputs.log.take();
         let printer = Printer { outputs, page: Page::default(), failed: false };
         let printer = Arc::new(Mutex::new(printer));
         let shared = Arc::clone(&printer);
         let arbiter = Arbiter::try_new()?.handle();
         let writer = Writer::start_in_arbiter(&arbiter, |_| Writer { printer: shared });
-        Ok(Actor::start(Self { printer, writer, unacked: 0 }))
+        Ok(Actor::start(Self { printer, writer, unacked: 0, log }))
+    }
+
+    /// Prints without blocking, or has the Writer print. Returns what to wait for in that case.
+    fn print(
+        &mut self,
+        print: Print<E>,
+    ) -> Option<impl ActorFuture<Self, Output = Result<(), ConsoleGone>> + 'static + use<E>> {
+        let rest = self.try_print(print)?;
+        self.unacked += 1;
+        let written = self.writer.send(rest).into_actor(self);
+        Some(written.map(|written, console: &mut Self, _| {
+            console.unacked -= 1;
+            written.unwrap_or(Err(ConsoleGone))
+        }))
     }
 
     /// Prints without blocking. Returns the rest if it is long, or if stdout did not accept all.
@@ -143,15 +175,20 @@ impl<E: Event> Handler<Print<E>> for Console<E> {
     type Result = ActorResponse<Self, Result<(), ConsoleGone>>;
 
     fn handle(&mut self, print: Print<E>, _: &mut Context<Self>) -> Self::Result {
-        let Some(rest) = self.try_print(print) else {
-            return ActorResponse::reply(Ok(()));
-        };
-        self.unacked += 1;
-        let written = self.writer.send(rest).into_actor(self);
-        ActorResponse::r#async(written.map(|written, console, _| {
-            console.unacked -= 1;
-            written.unwrap_or(Err(ConsoleGone))
-        }))
+        let log_has_room = self.log.as_ref().and_then(|log| log.accept(&print.0));
+        let printed = self.print(print);
+        match (printed, log_has_room) {
+            (None, None) => ActorResponse::reply(Ok(())),
+            (Some(printed), None) => ActorResponse::r#async(printed),
+            (None, Some(log_has_room)) => {
+                ActorResponse::r#async(log_has_room.into_actor(self).map(|(), _, _| Ok(())))
+            }
+            (Some(printed), Some(log_has_room)) => {
+                ActorResponse::r#async(printed.then(|result, console, _| {
+                    log_has_room.into_actor(console).map(move |(), _, _| result)
+                }))
+            }
+        }
     }
 }
 

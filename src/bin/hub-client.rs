@@ -43,7 +43,8 @@ async fn converse(args: ClientArgs, term: Option<&OsStr>) -> Result<(), ClientEr
         Format::Json => Box::new(Json { program: PROGRAM }),
     };
     let outputs = stdio::outputs(renderer, terminal.as_ref()).map_err(ClientError::Start)?;
-    let stop = signals::stop_signals(terminal.as_ref()).map_err(ClientError::Start)?;
+    let stop =
+        signals::stop_signals(terminal.as_ref(), None::<fn()>).map_err(ClientError::Start)?;
     let input = || match &mut terminal {
         Some(terminal) => terminal.start().map(Either::Left),
         None => Stdin::open().map(Either::Right),

@@ -1,6 +1,11 @@
 //! `hub-server`: serves the hub.
 
-use std::{env, ffi::OsStr, process};
+use std::{
+    env,
+    ffi::OsStr,
+    io::{self, IsTerminal},
+    process,
+};
 
 use linehub::{
     Config, Server, ServerError, ServerEvent,
@@ -58,7 +63,10 @@ async fn serve(config: Config, term: Option<&OsStr>) -> Result<(), ServerError> 
     };
     let outputs = stdio::outputs(renderer, terminal.as_ref()).map_err(ServerError::Stdio)?;
     server = server.console(outputs);
-    let stop = signals::stop_signals(terminal.as_ref()).map_err(ServerError::Stdio)?;
+    // At a terminal, SIGHUP means that the terminal is gone.
+    let reload = server.reload_handle();
+    let on_hangup = (!io::stdin().is_terminal()).then_some(move || reload.reload());
+    let stop = signals::stop_signals(terminal.as_ref(), on_hangup).map_err(ServerError::Stdio)?;
     server = match &mut terminal {
         Some(terminal) => server.operator_until_eof(terminal.start().map_err(ServerError::Stdio)?),
         None => server.operator(Stdin::open().map_err(ServerError::Stdio)?.follow_fifo()),

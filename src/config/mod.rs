@@ -13,14 +13,16 @@ use std::{
     io,
     net::Ipv4Addr,
     ops::RangeInclusive,
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-pub(crate) use self::values::{choice::parse as choice, sessions::expected as expected_sessions};
+pub(crate) use self::values::{
+    choice::parse as choice, file::parse as file_name, sessions::expected as expected_sessions,
+};
 use self::{file::Source, values::Choice};
 pub use crate::{
     address::{BindAddress, HostPort},
@@ -49,6 +51,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// `[console]`
     pub console: ConsoleConfig,
+    /// `[log]`
+    pub log: LogConfig,
     /// `[names]`: names for clients, by address. Default: none.
     #[serde(with = "values::names")]
     pub names: Names,
@@ -180,6 +184,22 @@ pub struct ConsoleConfig {
     pub commands: Commands,
 }
 
+/// The file that gets every event as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogConfig {
+    /// Its name. Default: `None`, no log.
+    #[serde(with = "values::optional_file", skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+    /// A file of this many bytes is renamed to `FILE.1`, and older ones to `FILE.2` and so on. Default:
+    /// `None`, never.
+    #[serde(with = "values::large_size_or_off")]
+    pub rotate: Option<u64>,
+    /// How many renamed files are kept, 0 to 10,000. Default: 7.
+    #[serde(deserialize_with = "values::files")]
+    pub keep: u32,
+}
+
 /// Whether operator lines that start with `/` are commands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Commands {
@@ -219,6 +239,12 @@ impl Default for Listen {
 impl Default for Limits {
     fn default() -> Self {
         Self { max_line: 64 << 10, outbox: 1 << 20 }
+    }
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { file: None, rotate: None, keep: 7 }
     }
 }
 
@@ -335,6 +361,8 @@ pub struct Overrides {
     pub timestamps: Option<bool>,
     /// For `console.commands`.
     pub commands: Option<Commands>,
+    /// For `log.file`.
+    pub log: Option<PathBuf>,
 }
 
 /// Why a configuration cannot be used, as one plain sentence.
@@ -445,7 +473,7 @@ impl Config {
     }
 
     fn apply(&mut self, overrides: &Overrides) {
-        let Overrides { port, bind, max_sessions, format, commands, reverse, timestamps } =
+        let Overrides { port, bind, max_sessions, format, commands, reverse, timestamps, log } =
             overrides.clone();
         set(&mut self.server.port, port);
         set(&mut self.server.bind, bind);
@@ -454,6 +482,9 @@ impl Config {
         set(&mut self.console.commands, commands);
         set(&mut self.server.reverse, reverse);
         set(&mut self.console.timestamps, timestamps);
+        if log.is_some() {
+            self.log.file = log;
+        }
     }
 
     /// Validates values that may have come from this source, among others.

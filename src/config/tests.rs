@@ -68,6 +68,7 @@ fn a_written_configuration_reads_back_the_same() {
     config.timeouts.keepalive = None;
     config.timeouts.drain = Duration::from_millis(1);
     config.console.format = Format::Json;
+    config.log = LogConfig { file: Some("/a log".into()), rotate: Some(10 << 30), keep: 0 };
     assert_eq!(parsed(&config.to_toml().unwrap()), config);
     config.validate().unwrap();
 }

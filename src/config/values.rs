@@ -1,13 +1,17 @@
 //! The kinds of values in the file: what each may be, how it is written, and what an error says was
 //! expected. A field names its kind with `#[serde(with = "…")]`, or with `deserialize_with` alone if
 //! serde already writes it the right way.
+//!
+//! The file is long because it has a small module for each kind.
 
 use std::{
     fmt::{self, Display, Formatter},
     ops::RangeInclusive,
+    path::PathBuf,
     time::Duration,
 };
 
+use bytesize::ByteSize;
 use serde::{
     Deserialize, Deserializer, Serializer,
     de::{self, Unexpected, Visitor},
@@ -18,7 +22,10 @@ use crate::desk::names::{NotAName, parse_network};
 
 const WORKERS: RangeInclusive<usize> = 1..=64;
 
+const FILES: RangeInclusive<usize> = 0..=10_000;
+
 const GIB: u64 = 1 << 30;
+const TIB: u64 = 1 << 40;
 
 /// A year is as good as no limit, and no sum of such times overflows.
 const DURATIONS: RangeInclusive<Duration> =
@@ -29,6 +36,12 @@ const KEEPALIVES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::
 
 pub(crate) fn port<'de, D: Deserializer<'de>>(from: D) -> Result<u16, D::Error> {
     scalar(from, "a TCP port from 0 to 65535", |value| u16::try_from(value.number()?).ok())
+}
+
+pub(crate) fn files<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    let (least, most) = (FILES.start(), FILES.end());
+    let expected = format_args!("a number of files from {least} to {most}");
+    scalar(from, expected, |value| u32::try_from(value.within(&FILES)?).ok())
 }
 
 /// A value that is read from its text and written as its text.
@@ -135,28 +148,51 @@ pub(crate) mod workers {
 
 /// Bytes, 1 to 1 GiB.
 pub(crate) mod size {
-    use bytesize::ByteSize;
-
     use super::*;
 
-    /// Writes the size with the largest unit in which it is a whole number.
     pub(crate) fn serialize<S: Serializer>(bytes: &usize, to: S) -> Result<S::Ok, S::Error> {
-        for (unit, name) in [(1_usize << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")] {
-            if *bytes >= unit && bytes.is_multiple_of(unit) {
-                return to.collect_str(&format_args!("{} {name}", bytes / unit));
-            }
-        }
-        write_count(bytes, to)
+        write_size(u64::try_from(*bytes).unwrap_or(u64::MAX), to)
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
         scalar(from, "a size from 1 byte to 1 GiB such as 65536 or \"64 KiB\"", |value| {
-            let bytes = match value {
-                Scalar::Number(number) => u64::try_from(number).ok()?,
-                Scalar::Text(text) => text.parse::<ByteSize>().ok()?.as_u64(),
-            };
-            usize::try_from(bytes).ok().filter(|_| (1..=GIB).contains(&bytes))
+            usize::try_from(value.bytes(&(1..=GIB))?).ok()
         })
+    }
+}
+
+/// Bytes, 1 to 1 TiB, or `None` for `"off"`.
+pub(crate) mod large_size_or_off {
+    use super::*;
+
+    pub(crate) fn serialize<S: Serializer>(bytes: &Option<u64>, to: S) -> Result<S::Ok, S::Error> {
+        match *bytes {
+            Some(bytes) => write_size(bytes, to),
+            None => to.serialize_str("off"),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+        let expected = "\"off\" or a size from 1 byte to 1 TiB such as 1048576 or \"100 MiB\"";
+        scalar(from, expected, |value| value.or_off(|value| value.bytes(&(1..=TIB))))
+    }
+}
+
+/// The name of a file.
+pub(crate) mod file {
+    use super::*;
+
+    pub(crate) fn serialize<S: Serializer>(file: &PathBuf, to: S) -> Result<S::Ok, S::Error> {
+        serde::Serialize::serialize(file, to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
+        scalar(from, "the name of a file", |value| parse(value.text()?).ok())
+    }
+
+    /// The name of a file that is given in a flag.
+    pub(crate) fn parse(name: &str) -> Result<PathBuf, &'static str> {
+        if name.is_empty() { Err("expected the name of a file") } else { Ok(name.into()) }
     }
 }
 
@@ -302,6 +338,7 @@ macro_rules! optional {
 
 optional!(optional_choice, choice, T, T);
 optional!(optional_pause, duration_or_off, Option<Duration>);
+optional!(optional_file, file, PathBuf);
 
 /// Writes a number. One that TOML has no integer for is out of every range here: it is written as
 /// text, so that the error for it names it.
@@ -309,6 +346,20 @@ pub(crate) fn write_count<S: Serializer>(count: &usize, to: S) -> Result<S::Ok, 
     match i64::try_from(*count) {
         Ok(count) => to.serialize_i64(count),
         Err(_) => to.collect_str(count),
+    }
+}
+
+/// Writes a size with the largest unit in which it is a whole number.
+fn write_size<S: Serializer>(bytes: u64, to: S) -> Result<S::Ok, S::Error> {
+    for (unit, name) in [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")] {
+        if bytes >= unit && bytes.is_multiple_of(unit) {
+            return to.collect_str(&format_args!("{} {name}", bytes / unit));
+        }
+    }
+    match i64::try_from(bytes) {
+        Ok(bytes) => to.serialize_i64(bytes),
+        // Out of every range: see `write_count`.
+        Err(_) => to.collect_str(&bytes),
     }
 }
 
@@ -336,6 +387,14 @@ impl<'a> Scalar<'a> {
 
     fn within(self, range: &RangeInclusive<usize>) -> Option<usize> {
         usize::try_from(self.number()?).ok().filter(|number| range.contains(number))
+    }
+
+    fn bytes(self, range: &RangeInclusive<u64>) -> Option<u64> {
+        let bytes = match self {
+            Self::Number(number) => u64::try_from(number).ok()?,
+            Self::Text(text) => text.parse::<ByteSize>().ok()?.as_u64(),
+        };
+        range.contains(&bytes).then_some(bytes)
     }
 
     fn duration(self, range: &RangeInclusive<Duration>) -> Option<Duration> {

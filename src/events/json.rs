@@ -1,7 +1,8 @@
 //! The JSON form: one object per line on stdout. docs/events.md describes every event and field.
 
-use std::io;
+use std::{io, time::SystemTime};
 
+use memchr::{memchr3, memmem};
 use serde::Serialize;
 
 use super::{
@@ -79,6 +80,10 @@ struct Record<'a> {
     sessions: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     by: Option<&'static str>,
+    #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
+    place: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missed: Option<u64>,
 }
 
 impl<'a> Record<'a> {
@@ -87,6 +92,17 @@ impl<'a> Record<'a> {
         let SessionInfo { id, name, peer } = session;
         Self { id: Some(*id), name: name.as_deref(), peer: Some(Zoned(*peer)), ..self }
     }
+}
+
+/// Appends the event that stands in the log for those that it could not be given.
+pub(super) fn push_log_gap(missed: u64, out: &mut Vec<u8>) {
+    let time = rfc3339_micros(SystemTime::now());
+    let (place, missed) = (Some("log"), Some(missed));
+    push_records(
+        &Record { time: &time, event: "gap", place, missed, ..Record::default() },
+        None,
+        out,
+    );
 }
 
 /// The record of an event. If it carries lines, each line is a record with its text.
@@ -152,20 +168,46 @@ fn client_record<'a>(
 }
 
 fn push_records(record: &Record<'_>, lines: Option<&Lines>, out: &mut Vec<u8>) {
-    let mut push = |record: &Record<'_>| {
-        // Writing to memory does not fail, and every record can be written as JSON.
-        let _: io::Result<()> = serde_json::to_writer(&mut *out, record).map_err(io::Error::from);
-        out.push(b'\n');
-    };
     match lines {
-        None => push(record),
-        Some(lines) => {
-            for line in lines.iter() {
-                let text = String::from_utf8_lossy(line);
-                push(&Record { text: Some(&text), ..*record });
-            }
+        None => {
+            push_json(record, out);
+            out.push(b'\n');
         }
+        Some(lines) => push_record_of_each(record, lines, out),
     }
+}
+
+/// Appends the record once for each line, with the line as its text. What the records have in common is
+/// written as JSON only once.
+fn push_record_of_each(record: &Record<'_>, lines: &Lines, out: &mut Vec<u8>) {
+    const TEXT: &[u8] = br#""text":"#;
+    let mut common = Vec::new();
+    push_json(&Record { text: Some(""), ..*record }, &mut common);
+    // No value contains this: quotes in a value are escaped.
+    let Some(at) = memmem::find(&common, br#""text":"""#) else {
+        return;
+    };
+    let (head, rest) = common.split_at(at + TEXT.len());
+    let (_empty, tail) = rest.split_at(2);
+    let as_is = lines.is_plain() && memchr3(b'"', b'\\', b'\t', lines.as_bytes()).is_none();
+    out.reserve(2 * lines.len());
+    for line in lines.iter() {
+        out.extend_from_slice(head);
+        if as_is {
+            out.push(b'"');
+            out.extend_from_slice(line);
+            out.push(b'"');
+        } else {
+            push_json(&String::from_utf8_lossy(line), out);
+        }
+        out.extend_from_slice(tail);
+        out.push(b'\n');
+    }
+}
+
+fn push_json(value: &impl Serialize, out: &mut Vec<u8>) {
+    // Writing to memory does not fail, and every value here can be written as JSON.
+    let _: io::Result<()> = serde_json::to_writer(out, value).map_err(io::Error::from);
 }
 
 #[cfg(test)]

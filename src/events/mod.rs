@@ -5,6 +5,7 @@
 
 pub(crate) mod escape;
 mod json;
+pub(crate) mod log;
 mod render;
 pub(crate) mod time;
 mod transcript;
@@ -27,6 +28,7 @@ use crate::{address::Zoned, wire::lines::Lines};
 
 /// Something that happened in the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ServerEvent {
     /// The server listens at `address`.
     Bound {
@@ -96,6 +98,7 @@ pub enum ServerEvent {
 
 /// Something that happened in the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ClientEvent {
     /// The server admitted the client.
     Connected {
@@ -168,6 +171,7 @@ pub enum DiscardReason {
 
 /// Why a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CloseReason {
     /// The client closed its sending side.
     Left,
@@ -246,9 +250,15 @@ impl<E> From<E> for Stamped<E> {
 }
 
 /// What the Console needs to know of an event, whichever program it comes from.
-pub trait Event: Send + Unpin + 'static {
+pub trait Event: Clone + Send + Unpin + 'static {
     /// The lines that the event carries, if it is one that carries lines.
     fn lines(&self) -> Option<&Lines>;
+
+    /// The number of lines that it has in JSON.
+    fn records(&self) -> usize;
+
+    /// The same lines, to be replaced.
+    fn lines_mut(&mut self) -> Option<&mut Lines>;
 
     /// The event for a problem that is described in one plain sentence.
     fn problem(sentence: String) -> Self;
@@ -264,6 +274,22 @@ impl Event for ServerEvent {
         }
     }
 
+    fn records(&self) -> usize {
+        match self {
+            Self::Listing(_) => 0,
+            _ => self.lines().map_or(1, Lines::count),
+        }
+    }
+
+    fn lines_mut(&mut self) -> Option<&mut Lines> {
+        match self {
+            Self::Message { lines, .. }
+            | Self::Broadcast { lines, .. }
+            | Self::Told { lines, .. } => Some(lines),
+            _ => None,
+        }
+    }
+
     fn problem(sentence: String) -> Self {
         Self::Problem(sentence)
     }
@@ -271,6 +297,20 @@ impl Event for ServerEvent {
 
 impl Event for ClientEvent {
     fn lines(&self) -> Option<&Lines> {
+        match self {
+            Self::Entered { lines } | Self::Response { lines } => Some(lines),
+            _ => None,
+        }
+    }
+
+    fn records(&self) -> usize {
+        match self {
+            Self::Entered { .. } | Self::InputEnded => 0,
+            _ => self.lines().map_or(1, Lines::count),
+        }
+    }
+
+    fn lines_mut(&mut self) -> Option<&mut Lines> {
         match self {
             Self::Entered { lines } | Self::Response { lines } => Some(lines),
             _ => None,

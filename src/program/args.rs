@@ -19,7 +19,9 @@ use clap::{
 };
 
 use crate::{
-    config::{BindAddress, Commands, Format, Overrides, SESSIONS, choice, expected_sessions},
+    config::{
+        BindAddress, Commands, Format, Overrides, SESSIONS, choice, expected_sessions, file_name,
+    },
     events::wording::{one_line, os_error_text},
 };
 
@@ -64,6 +66,10 @@ pub struct ServerArgs {
     #[arg(long, value_name = "auto|on|off", value_parser = choice::<Commands>)]
     commands: Option<Commands>,
 
+    /// Also append every event, as JSON, to this file [env: LINEHUB_LOG]
+    #[arg(long, value_name = "FILE", value_parser = file_name)]
+    log: Option<PathBuf>,
+
     /// Show client lines as they were sent, not reversed [env: LINEHUB_REVERSE]
     #[arg(long)]
     no_reverse: bool,
@@ -103,6 +109,7 @@ impl ServerArgs {
             format: self.format,
             commands: self.commands,
             timestamps: if self.timestamps { Some(true) } else { self.timestamps_variable },
+            log: self.log.clone(),
             reverse: if self.no_reverse { Some(false) } else { self.reverse },
         }
     }
@@ -198,6 +205,7 @@ impl Arguments for ServerArgs {
         fill(&mut self.commands, "LINEHUB_COMMANDS", "--commands <auto|on|off>", choice)?;
         let timestamps = &mut self.timestamps_variable;
         fill(timestamps, "LINEHUB_TIMESTAMPS", "--timestamps", boolean)?;
+        fill(&mut self.log, "LINEHUB_LOG", "--log <FILE>", file_name)?;
         fill(&mut self.reverse, "LINEHUB_REVERSE", "server.reverse", boolean)
     }
 }

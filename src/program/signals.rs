@@ -1,5 +1,5 @@
 //! Signals. SIGINT, SIGTERM and SIGHUP stop a program in order; a second SIGINT or SIGTERM ends it at
-//! once. SIGPIPE and SIGXFSZ, which only report that a write has failed, end no program.
+//! once. A program may do something else on SIGHUP. SIGPIPE and SIGXFSZ, which only report that a write has failed, end no program.
 //!
 //! All others keep their meaning. SIGXCPU is a limit like SIGKILL: it reports no failed call that could
 //! be handled. SIGTTIN and SIGTTOU stop a background job that uses the terminal, as its user expects.
@@ -48,14 +48,26 @@ pub fn survive_failed_writes() {
 /// start, as under nohup.
 ///
 /// A SIGINT or SIGTERM after that restores the terminal and ends the program with status 1 wherever
-/// it is. A SIGHUP does not: at a hang-up both the shell and the kernel send one. Must be called
-/// within an Actix system.
+/// it is. A SIGHUP does not: at a hang-up both the shell and the kernel send one. If there is something
+/// else to do on SIGHUP, it never stops the program. Must be called within an Actix system.
 ///
 /// # Errors
 ///
 /// The system's own.
-pub fn stop_signals(terminal: Option<&Terminal>) -> io::Result<impl Future<Output = ()> + use<>> {
+pub fn stop_signals<F: Fn() + 'static>(
+    terminal: Option<&Terminal>,
+    on_hangup: Option<F>,
+) -> io::Result<impl Future<Output = ()> + use<F>> {
     let mut signals = StopSignals::listen()?;
+    if let Some(on_hangup) = on_hangup
+        && let Some(mut hangup) = signals.hangup.take()
+    {
+        actix_rt::spawn(async move {
+            while hangup.recv().await.is_some() {
+                on_hangup();
+            }
+        });
+    }
     let ctrl_c = terminal.map(Terminal::quit_requested);
     let mark_interrupt = terminal.map(Terminal::interrupt_marker);
     let mark_if = move |interrupted| {
@@ -87,7 +99,7 @@ pub fn stop_signals(terminal: Option<&Terminal>) -> io::Result<impl Future<Outpu
 struct StopSignals {
     interrupt: Signal,
     terminate: Signal,
-    /// None if SIGHUP stays ignored.
+    /// None if SIGHUP stays ignored, or does not stop the program.
     hangup: Option<Signal>,
 }
 

@@ -30,6 +30,7 @@ mod house;
 mod json;
 mod library;
 mod limit;
+mod log;
 mod names;
 mod paused;
 #[cfg(feature = "terminal")]
