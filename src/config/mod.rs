@@ -2,36 +2,36 @@
 //! flags and environment variables, and validated.
 //!
 //! To add an option: add a field with its kind of value (see `values`), its default, its lines in
-//! config/server.toml, and its row in README.md. A range belongs to the kind of value; what two options
+//! config/server.toml, and its row in docs/configuration.md. A range belongs to the kind of value; what two options
 //! require of each other belongs to `Config::conflict`.
 
+mod connect;
+mod defaults;
+mod error;
 mod file;
 mod values;
 
 use std::{
-    fmt::{self, Display, Formatter},
-    io,
-    net::Ipv4Addr,
     ops::RangeInclusive,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
+use self::file::Source;
 pub(crate) use self::values::{
     choice::parse as choice, file::parse as file_name, sessions::expected as expected_sessions,
 };
-use self::{file::Source, values::Choice};
+pub use self::{
+    connect::Connect,
+    error::{ConfigError, Location},
+};
+use crate::wire::{framing::Framing, outbox::BATCH_OVERHEAD};
 pub use crate::{
     address::{BindAddress, HostPort},
     desk::names::{Name, Names},
     wire::framing::{LineEnd, SendEnd},
-};
-use crate::{
-    events::wording::os_error_text,
-    wire::{framing::Framing, outbox::BATCH_OVERHEAD},
 };
 
 /// How many sessions [`Listen::max_sessions`] may allow.
@@ -117,34 +117,6 @@ pub struct Limits {
     pub outbox: usize,
 }
 
-/// A device that the hub connects to, and connects to again after each end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Connect {
-    /// The device's address, `HOST:PORT`.
-    #[serde(with = "values::host_port")]
-    pub address: HostPort,
-    /// The session's name. Default: the one that `[names]` gives its address, if any.
-    #[serde(default, with = "values::name", skip_serializing_if = "Option::is_none")]
-    pub name: Option<Name>,
-    /// What ends its lines. Default: `lines.end`.
-    #[serde(default, with = "values::optional_choice", skip_serializing_if = "Option::is_none")]
-    pub end: Option<LineEnd>,
-    /// What the hub sends after each line. Default: `lines.send_end`.
-    #[serde(default, with = "values::optional_choice", skip_serializing_if = "Option::is_none")]
-    pub send_end: Option<SendEnd>,
-    /// A pause that also ends its lines, or `Some(None)` for none. Default: `lines.gap`.
-    #[serde(default, with = "values::optional_pause", skip_serializing_if = "Option::is_none")]
-    pub gap: Option<Option<Duration>>,
-    /// The first pause before it connects again. It doubles after each attempt, up to `retry_max`.
-    /// Default: 1 s.
-    #[serde(default = "Connect::default_retry", with = "values::duration")]
-    pub retry: Duration,
-    /// The longest pause. Default: 30 s.
-    #[serde(default = "Connect::default_retry_max", with = "values::duration")]
-    pub retry_max: Duration,
-}
-
 /// How long things may take.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -222,128 +194,6 @@ pub enum Format {
     Json,
 }
 
-impl Default for Listen {
-    fn default() -> Self {
-        Self {
-            port: 4444,
-            bind: Ipv4Addr::UNSPECIFIED.into(),
-            max_sessions: 4,
-            workers: 1,
-            reverse: true,
-            greeting: true,
-            telnet: true,
-        }
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { max_line: 64 << 10, outbox: 1 << 20 }
-    }
-}
-
-impl Default for LogConfig {
-    fn default() -> Self {
-        Self { file: None, rotate: None, keep: 7 }
-    }
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self {
-            slot: Some(Duration::from_millis(250)),
-            stall: Duration::from_secs(10),
-            idle: None,
-            keepalive: Some(Duration::from_secs(60)),
-            drain: Duration::from_secs(5),
-        }
-    }
-}
-
-impl Connect {
-    /// A device with the default pauses.
-    pub fn new(address: HostPort) -> Self {
-        let (retry, retry_max) = (Self::default_retry(), Self::default_retry_max());
-        Self { address, name: None, end: None, send_end: None, gap: None, retry, retry_max }
-    }
-
-    /// How its lines are divided, if `lines` is how those of clients are.
-    pub(crate) fn framing(&self, lines: Framing) -> Framing {
-        Framing {
-            end: self.end.unwrap_or(lines.end),
-            send_end: self.send_end.unwrap_or(lines.send_end),
-            gap: self.gap.unwrap_or(lines.gap),
-            ..lines
-        }
-    }
-
-    fn default_retry() -> Duration {
-        Duration::from_secs(1)
-    }
-
-    fn default_retry_max() -> Duration {
-        Duration::from_secs(30)
-    }
-}
-
-/// The device as reports name it.
-impl Display for Connect {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match &self.name {
-            None => self.address.fmt(f),
-            Some(name) => write!(f, "{name} at {}", self.address),
-        }
-    }
-}
-
-impl Choice for Commands {
-    const ALL: &'static [Self] = &[Self::Auto, Self::On, Self::Off];
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::On => "on",
-            Self::Off => "off",
-        }
-    }
-}
-
-impl Choice for Format {
-    const ALL: &'static [Self] = &[Self::Text, Self::Json];
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Json => "json",
-        }
-    }
-}
-
-impl Choice for LineEnd {
-    const ALL: &'static [Self] = &[Self::Lf, Self::Cr, Self::Nul, Self::Any];
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::Lf => "lf",
-            Self::Cr => "cr",
-            Self::Nul => "nul",
-            Self::Any => "any",
-        }
-    }
-}
-
-impl Choice for SendEnd {
-    const ALL: &'static [Self] = &[Self::Lf, Self::CrLf, Self::Cr];
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::Lf => "lf",
-            Self::CrLf => "crlf",
-            Self::Cr => "cr",
-        }
-    }
-}
-
 /// What flags and environment variables set. It overrides the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
@@ -363,48 +213,6 @@ pub struct Overrides {
     pub commands: Option<Commands>,
     /// For `log.file`.
     pub log: Option<PathBuf>,
-}
-
-/// Why a configuration cannot be used, as one plain sentence.
-#[derive(Debug, Error)]
-pub enum ConfigError {
-    /// The file does not exist or cannot be read.
-    #[error("{file}: {}", os_error_text(.source))]
-    Unreadable {
-        /// The file's name.
-        file: String,
-        /// The error of the system.
-        source: io::Error,
-    },
-    /// A value is wrong, or the file is not TOML.
-    #[error("{}{problem}", prefix(.location.as_ref()))]
-    Invalid {
-        /// Where the value is, if it is in a file.
-        location: Option<Location>,
-        /// The value's key, such as `limits.outbox`; empty if the file is not TOML.
-        key: String,
-        /// Which key is wrong, and what was expected.
-        problem: String,
-    },
-}
-
-/// A place in a configuration file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Location {
-    /// The file's name.
-    pub file: String,
-    /// The line, counted from 1.
-    pub line: usize,
-}
-
-impl Display for Location {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file, self.line)
-    }
-}
-
-fn prefix(location: Option<&Location>) -> String {
-    location.map(|location| format!("{location}: ")).unwrap_or_default()
 }
 
 /// Values that are possible by themselves but not together.
