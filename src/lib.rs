@@ -53,7 +53,7 @@ pub use self::{
         ClientCloseReason, ClientEvent, CloseReason, DiscardReason, ServerEvent, SessionInfo,
         Stamped,
     },
-    server::{ReloadHandle, Server, ServerError},
+    server::{Desk, NotDone, ReloadHandle, Server, ServerError},
     wire::lines::Lines,
 };
 

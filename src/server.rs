@@ -1,5 +1,7 @@
 //! The server: puts the actors together, starts them, and stops them in order.
 
+mod desk;
+mod devices;
 mod log;
 mod operator;
 mod workers;
@@ -25,25 +27,33 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-pub use self::log::ReloadHandle;
 use self::{
+    desk::RunningHub,
     log::RunningLog,
     operator::{Operator, RunningOperator},
     workers::Workers,
+};
+pub use self::{
+    desk::{Desk, NotDone},
+    log::ReloadHandle,
 };
 use crate::{
     actors::{
         console::{Console, Outputs},
         hub::{self, Hub},
         messages::{Bound, Drain, HubHandle, Observed, PeerKind, Report},
-        session::{Session, Setup, Stream},
+        session::{Setup, Stream},
         stdin_reader::Finish,
     },
     address::{BindAddress, Zoned},
-    config::{Config, ConfigError},
+    config::{Config, ConfigError, Timeouts},
     desk::roster::Roster,
-    events::{ServerEvent, log::LogFile, wording::os_error_text},
-    net::{device, listener, socket::Socket},
+    events::{
+        ServerEvent,
+        log::{Log, LogFile},
+        wording::os_error_text,
+    },
+    net::{listener, socket::Socket},
     wire::line_reader::Buffers,
 };
 
@@ -116,6 +126,7 @@ pub struct Server {
     outputs: Outputs<ServerEvent>,
     observers: Vec<Recipient<Observed>>,
     roster: Option<Roster>,
+    running: RunningHub,
     log: Option<LogFile>,
     reload: ReloadHandle,
 }
@@ -148,6 +159,7 @@ impl Server {
             outputs,
             observers: Vec::new(),
             roster: None,
+            running: RunningHub::default(),
             log,
             reload: ReloadHandle::default(),
         })
@@ -178,6 +190,11 @@ impl Server {
     /// A handle that asks the server to open its log again while it runs.
     pub fn reload_handle(&self) -> ReloadHandle {
         self.reload.clone()
+    }
+
+    /// The operator's desk of this server, for the program that it runs in.
+    pub fn desk(&self) -> Desk {
+        Desk::new(&self.running)
     }
 
     /// The address of the listener, with the actual port.
@@ -216,59 +233,103 @@ impl Server {
     /// order for that reason.
     pub async fn run(self, until: impl Future<Output = ()>) -> Result<(), ServerError> {
         System::try_current().ok_or(ServerError::NoSystem)?;
-        let Self { config, listener, address, operator, outputs, observers, roster, log, reload } =
-            self;
+        let (server, listener) = self.start()?;
+        server.serve(listener, until).await;
+        server.stop().await
+    }
+
+    /// Starts everything but the listener.
+    fn start(self) -> Result<(Running, TcpListener), ServerError> {
+        let Self { config, listener, address, operator, outputs, observers, .. } = self;
         let failed = |source| ServerError::Bind { address, source };
         let listener = TcpListener::from_std(listener).map_err(failed)?;
 
-        let stall = config.timeouts.stall;
-        let running_log = log.map(|file| RunningLog::start(file, stall)).transpose();
-        let running_log = running_log.map_err(ServerError::Start)?;
-        let log = running_log.as_ref().map(|running| running.log.clone());
-        let console =
-            Console::start(outputs.log(log.clone())).map_err(ServerError::Start)?.recipient();
+        let log = self.log.map(|file| RunningLog::start(file, config.timeouts.stall));
+        let log = log.transpose().map_err(ServerError::Start)?;
+        let outputs = outputs.log(log.as_ref().map(|running| running.log.clone()));
+        let console = Console::start(outputs).map_err(ServerError::Start)?.recipient();
         let settings = hub::Settings {
             max_clients: config.server.max_sessions,
             slot: config.timeouts.slot.unwrap_or_default(),
             names: config.names.clone(),
-            stall,
-            roster,
+            stall: config.timeouts.stall,
+            roster: self.roster,
         };
         let (hub, console_gone) = Hub::new(settings, console, observers);
         let hub = hub.start();
-        let attending = running_log.map(|running| running.attend(&hub, reload));
+        // No desk may exist.
+        let _ = self.running.send(Some(hub.downgrade()));
         let workers = Workers::start(config.server.workers).map_err(ServerError::Start)?;
         let operator = operator.map(|operator| operator.start(&config, &hub));
-
         let setup = Arc::new(setup(&config, &hub));
+        let (log, log_tasks) = match log {
+            Some(running) => (Some(running.log.clone()), Some(running.attend(&hub, self.reload))),
+            None => (None, None),
+        };
+        let running = Running {
+            config,
+            address,
+            hub,
+            console_gone,
+            setup,
+            workers,
+            operator,
+            log,
+            log_tasks,
+        };
+        Ok((running, listener))
+    }
+}
+
+/// A server that runs.
+struct Running {
+    config: Config,
+    address: SocketAddr,
+    hub: Addr<Hub>,
+    /// Cancelled when nothing is printed any more.
+    console_gone: CancellationToken,
+    setup: Arc<Setup>,
+    workers: Workers,
+    operator: Option<RunningOperator>,
+    log: Option<Log<ServerEvent>>,
+    log_tasks: Option<JoinSet<()>>,
+}
+
+impl Running {
+    /// Serves until `until` is ready, the operator stops the server, or nothing is printed any more.
+    async fn serve(&self, listener: TcpListener, until: impl Future<Output = ()>) {
+        let Self { config, address, hub, setup, workers, .. } = self;
         // When this is dropped, the listener is closed.
         let serving = async {
             // Accept connections without waiting for the "bound" line to be printed.
-            tokio::join!(hub.send(Bound { address }), accept(listener, &setup, &hub, &workers))
+            let bound = hub.send(Bound { address: *address });
+            tokio::join!(bound, accept(listener, setup, hub, workers))
         };
-        let devices = connect_devices(&config, address, &setup, &hub);
+        // When this is dropped, a device whose session ends is not connected again.
+        let _devices = devices::connect(config, *address, setup, hub);
         tokio::select! {
             () = until => {}
-            () = RunningOperator::stops_server(operator.as_ref()) => {}
-            () = console_gone.cancelled() => {}
+            () = RunningOperator::stops_server(self.operator.as_ref()) => {}
+            () = self.console_gone.cancelled() => {}
             _ = serving => {}
         }
-        // A device whose session ends now is not connected again.
-        drop(devices);
-        let output_alive = !console_gone.is_cancelled();
+    }
 
-        let (start, drain) = (Instant::now(), config.timeouts.drain);
-        if let Some(operator) = operator {
+    /// Stops in order.
+    async fn stop(self) -> Result<(), ServerError> {
+        let output_alive = !self.console_gone.is_cancelled();
+        let (start, Timeouts { drain, stall, .. }) = (Instant::now(), self.config.timeouts);
+        if let Some(operator) = self.operator {
             // Sessions need some of the time themselves.
             let _ = timeout_at(start + drain / 2, operator.reader.send(Finish)).await;
         }
         let deadline = start + drain;
-        let drained = timeout_at(deadline + LAST_OUTPUT, hub.send(Drain { deadline })).await;
+        let drained = timeout_at(deadline + LAST_OUTPUT, self.hub.send(Drain { deadline })).await;
         // `stopped` is the last event, whatever happens to the log now.
-        drop(attending);
-        log::finish(log, stall, LAST_OUTPUT, deadline + LAST_OUTPUT).await;
+        drop(self.log_tasks);
+        log::finish(self.log, stall, LAST_OUTPUT, deadline + LAST_OUTPUT).await;
         // Refused peers get time to read why.
-        let _ = timeout(LAST_REFUSALS, setup.lingering.acquire_many(LINGERING)).await;
+        let _ = timeout(LAST_REFUSALS, self.setup.lingering.acquire_many(LINGERING)).await;
         match drained {
             Ok(Ok(Ok(()))) | Err(_) if output_alive => Ok(()),
             _ => Err(ServerError::ConsoleGone),
@@ -305,35 +366,6 @@ fn setup(config: &Config, hub: &Addr<Hub>) -> Setup {
 async fn accept(listener: TcpListener, setup: &Arc<Setup>, hub: &Addr<Hub>, workers: &Workers) {
     let serve = |stream, peer, pending| workers.serve(stream, peer, setup, pending);
     listener::accept(listener, MAX_PENDING, serve, reporter(hub)).await;
-}
-
-/// Keeps the hub connected to its devices until the returned tasks are dropped.
-fn connect_devices(
-    config: &Config,
-    own: SocketAddr,
-    setup: &Arc<Setup>,
-    hub: &Addr<Hub>,
-) -> JoinSet<()> {
-    let mut tasks = JoinSet::new();
-    for device in config.connect.iter().cloned() {
-        let name = device.name.clone().map(Into::into);
-        let kind = PeerKind::Device { name };
-        let framing = device.framing(setup.framing);
-        let setup = Setup { kind, framing, greeting: false, ..Setup::clone(setup) };
-        let setup = Arc::new(setup);
-        let serve = move |stream, peer| {
-            let ended = CancellationToken::new();
-            let session = Session::new(Socket::new(stream), peer, Arc::clone(&setup), None);
-            session.until(ended.clone()).start();
-            ended
-        };
-        let report = reporter(hub);
-        let keepalive = config.timeouts.clone();
-        tasks.spawn_local(async move {
-            device::keep_connected(&device, own, &keepalive, serve, report).await;
-        });
-    }
-    tasks
 }
 
 /// Reports problems to the operator.

@@ -1,4 +1,4 @@
-//! The example is a whole conversation, and it works.
+//! The examples work.
 
 #[allow(dead_code, unreachable_pub, reason = "the example is a program of its own")]
 #[path = "../../examples/conversation.rs"]
@@ -15,4 +15,14 @@ async fn the_conversation_reads_as_it_should() {
     assert!(lines[4].ends_with("] Client message = 👍🏽én"));
     assert!(lines[5].starts_with("> Closing connection for client [127.0.0.1:"));
     assert_eq!(lines.len(), 6);
+}
+
+#[allow(dead_code, unreachable_pub, reason = "the example is a program of its own")]
+#[path = "../../examples/answering.rs"]
+mod answering;
+
+#[actix::test]
+async fn a_program_answers_one_client_by_itself() {
+    let got = answering::conversation().await.unwrap();
+    assert_eq!(got, "220 linehub ready: client 1 of 4\n5 bytes\n");
 }
