@@ -92,12 +92,17 @@ pub(crate) struct Hub {
 }
 
 struct Entry {
+    session: SessionHandle,
+    /// What a broadcast does not need, elsewhere: the nodes of the registry are half empty.
+    details: Box<Details>,
+}
+
+struct Details {
     info: SessionInfo,
     /// The name that the session has unless the operator names it.
     original_name: Option<Arc<str>>,
     is_client: bool,
     since: SystemTime,
-    session: SessionHandle,
     gauges: Arc<Gauges>,
 }
 
@@ -143,15 +148,14 @@ impl Hub {
         let (id, is_client) = (SessionId(self.last_id), kind == PeerKind::Client);
         self.clients += usize::from(is_client);
         self.list_for_completion(&info);
-        let entry = Entry {
+        let details = Details {
             info: info.clone(),
             original_name: name,
             is_client,
             since: SystemTime::now(),
-            session,
             gauges,
         };
-        self.sessions.insert(id, entry);
+        self.sessions.insert(id, Entry { session, details: Box::new(details) });
         let sessions = self.sessions.len();
         self.emit(ServerEvent::Connected { session: info, by_hub: !is_client, sessions }, ctx);
         Admission { id, clients: self.clients, max_clients: self.settings.max_clients }
@@ -290,7 +294,7 @@ impl Handler<Received> for Hub {
             // A Session sends nothing after it has deregistered.
             return Box::pin(async { Err(ConsoleGone) });
         };
-        let session = entry.info.clone();
+        let session = entry.details.info.clone();
         let event = match received.input {
             Input::Lines(lines) => ServerEvent::Message { session, lines },
             Input::Overlong(bytes) => {
@@ -306,9 +310,10 @@ impl Handler<Deregister> for Hub {
 
     fn handle(&mut self, deregister: Deregister, ctx: &mut Context<Self>) {
         let Deregister { id, reason, unfinished } = deregister;
-        let Some(Entry { info: session, is_client, .. }) = self.sessions.remove(&id) else {
+        let Some(Entry { details, .. }) = self.sessions.remove(&id) else {
             return;
         };
+        let Details { info: session, is_client, .. } = *details;
         self.clients -= usize::from(is_client);
         if let Some(roster) = &self.settings.roster {
             roster.remove(session.id);

@@ -97,7 +97,6 @@ pub(crate) struct Setup {
 
 /// See the [module's documentation](self).
 pub(crate) struct Session<S> {
-    peer: SocketAddr,
     stream: S,
     setup: Arc<Setup>,
     phase: Phase,
@@ -118,10 +117,17 @@ pub(crate) struct Session<S> {
     output_alive: bool,
     /// Whether writing has failed. What the peer sent before is still read.
     write_failed: bool,
-    /// Held until the peer is admitted or gone: the listener bounds pending connections by it.
-    pending: Option<OwnedSemaphorePermit>,
+    /// Dropped when the peer is admitted or refused. A session that runs needs none of it.
+    arrival: Option<Box<Arrival>>,
     /// Cancels a token when the session has ended, if somebody wants to know.
     _ended: Option<DropGuard>,
+}
+
+/// A peer that has not been admitted.
+struct Arrival {
+    peer: SocketAddr,
+    /// The listener bounds pending connections by it.
+    _pending: Option<OwnedSemaphorePermit>,
 }
 
 /// A batch that the Hub has, and that may not have been written yet.
@@ -150,7 +156,6 @@ impl<S: Stream> Session<S> {
         let decoder = LineDecoder::new(setup.max_line);
         let reader = LineReader::new(decoder, Arc::clone(&setup.buffers)).framed(&setup.framing);
         Self {
-            peer,
             stream,
             phase: Phase::New,
             slot: None,
@@ -163,7 +168,7 @@ impl<S: Stream> Session<S> {
             overflow: VecDeque::new(),
             output_alive: true,
             write_failed: false,
-            pending,
+            arrival: Some(Box::new(Arrival { peer, _pending: pending })),
             _ended: None,
             setup,
         }
@@ -178,7 +183,7 @@ impl<S: Stream> Session<S> {
         let Admission { id, clients, max_clients } = admission;
         self.slot = Some(id);
         self.phase = Phase::Open;
-        self.pending = None;
+        self.arrival = None;
         if self.setup.greeting {
             self.send(greeting::ready(clients, max_clients).into(), ctx);
         }
@@ -294,9 +299,10 @@ impl<S: Stream> Actor for Session<S> {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
+        let Some(Arrival { peer, .. }) = self.arrival.as_deref() else { return };
         let session = SessionHandle::new(ctx.address());
         let register = self.setup.hub.register.send(Register {
-            peer: self.peer,
+            peer: *peer,
             kind: self.setup.kind.clone(),
             session,
             gauges: Arc::clone(&self.gauges),

@@ -25,7 +25,8 @@ impl Hub {
                 info.name.as_deref() == Some(name) || Zoned(info.peer).to_string() == *name
             }
         };
-        let meant = self.sessions.values().map(|entry| &entry.info).filter(|info| is_meant(info));
+        let meant =
+            self.sessions.values().map(|entry| &entry.details.info).filter(|info| is_meant(info));
         let numbers: Vec<u64> = meant.map(|info| info.id).collect();
         match numbers[..] {
             [] => Err(DeskError::Unknown(who.clone())),
@@ -61,7 +62,7 @@ impl Handler<Tell> for Hub {
         let deliver = Deliver { count: lines.count(), lines: lines.clone(), _receipt: receipt };
         #[expect(clippy::disallowed_methods, reason = "the receipt is dropped with the message")]
         entry.session.deliver.do_send(deliver);
-        let session = entry.info.clone();
+        let session = entry.details.info.clone();
         let printed = self.emit_ahead(ServerEvent::Told { session, lines }, ctx);
         Box::pin(async {
             // It fails when the session has dropped the receipt: that is the signal.
@@ -91,8 +92,8 @@ impl Handler<Rename> for Hub {
     fn handle(&mut self, rename: Rename, _: &mut Context<Self>) -> Self::Result {
         let entry = self.entry(&rename.who)?;
         let name = rename.name.map(Arc::from);
-        entry.info.name = name.or_else(|| entry.original_name.clone());
-        let info = entry.info.clone();
+        entry.details.info.name = name.or_else(|| entry.details.original_name.clone());
+        let info = entry.details.info.clone();
         self.list_for_completion(&info);
         Ok(())
     }
@@ -103,9 +104,9 @@ impl Handler<List> for Hub {
 
     fn handle(&mut self, _: List, _: &mut Context<Self>) -> Self::Result {
         let row = |entry: &Entry| Row {
-            session: entry.info.clone(),
-            since: entry.since,
-            reading: entry.gauges.read(),
+            session: entry.details.info.clone(),
+            since: entry.details.since,
+            reading: entry.details.gauges.read(),
         };
         MessageResult(self.sessions.values().map(row).collect())
     }

@@ -66,7 +66,7 @@ impl<S: Stream> Session<S> {
     /// Tells the peer why it is refused, and lingers so that it learns of it.
     pub(super) fn refuse(&mut self, ctx: &mut Context<Self>) {
         self.outbox.push(greeting::refused().into());
-        self.pending = None;
+        self.arrival = None;
         let permit = Arc::clone(&self.setup.lingering).try_acquire_owned().ok();
         let limit = if permit.is_some() { REFUSED } else { Duration::ZERO };
         // In this order: the refusal is written first, however short the limit is.
