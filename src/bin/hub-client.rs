@@ -1,15 +1,15 @@
 //! `hub-client`: a client of the hub.
 
-use std::{env, ffi::OsStr, process};
+use std::{env, process};
 
 use linehub::{
     Client, ClientError,
     config::Format,
     events::{CLIENT_PROMPT, ClientEvent, ClientTranscript, Json, Render},
     program::{
-        Terminal,
+        Terminal, TerminalOptions,
         args::{self, ClientArgs},
-        descriptors, panics, signals,
+        descriptors, environment, panics, signals,
         stdio::{self, Stdin},
     },
 };
@@ -25,8 +25,8 @@ fn main() {
         args::fail(PROGRAM, &sentence, 1);
     }
     let system = actix_rt::System::new();
-    let term = env::var_os("TERM");
-    match system.block_on(converse(args, term.as_deref())) {
+    let options = terminal_options(&args);
+    match system.block_on(converse(args, options)) {
         // Returning would wait for a host name lookup that is still under way.
         Ok(()) => process::exit(0),
         // The transcript says so already.
@@ -37,9 +37,21 @@ fn main() {
     }
 }
 
+fn terminal_options(args: &ClientArgs) -> TerminalOptions {
+    TerminalOptions {
+        program: PROGRAM,
+        prompt: CLIENT_PROMPT,
+        help: "The line exit or Ctrl-D ends the client",
+        term: env::var_os("TERM"),
+        json: args.format() == Format::Json,
+        completer: None,
+        history: environment::history_file("client"),
+    }
+}
+
 /// Sends what is entered and prints what the server sends, until either side ends the conversation.
-async fn converse(args: ClientArgs, term: Option<&OsStr>) -> Result<(), ClientError> {
-    let mut terminal = Terminal::open(CLIENT_PROMPT, term).map_err(ClientError::Input)?;
+async fn converse(args: ClientArgs, options: TerminalOptions) -> Result<(), ClientError> {
+    let mut terminal = Terminal::open(options).map_err(ClientError::Input)?;
     let renderer: Box<dyn Render<ClientEvent>> = match args.format() {
         Format::Text => Box::new(ClientTranscript::new(PROGRAM, terminal.is_some())),
         Format::Json => Box::new(Json { program: PROGRAM }),

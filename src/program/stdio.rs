@@ -195,8 +195,8 @@ fn copy_of(error: &io::Error) -> io::Error {
     error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
 }
 
-/// Outputs that render with `renderer`, and write to stdout and stderr without a buffer. At a terminal
-/// they write above the prompt.
+/// Outputs that render with `renderer`, and write to stdout and stderr without a buffer. What is at a
+/// terminal with a line editor is written above the prompt.
 ///
 /// # Errors
 ///
@@ -205,16 +205,19 @@ pub fn outputs<E: 'static>(
     renderer: Box<dyn Render<E>>,
     terminal: Option<&Terminal>,
 ) -> io::Result<Outputs<E>> {
-    if let Some(terminal) = terminal {
-        return Ok(Outputs::new(renderer, terminal.printer(), terminal.err_printer()));
+    let err: Box<dyn Write + Send> = match terminal {
+        Some(terminal) => terminal.err_printer(),
+        None => Box::new(UnbufferedFd(io::stderr().as_fd().try_clone_to_owned()?.into())),
+    };
+    if let Some(printer) = terminal.and_then(Terminal::printer) {
+        return Ok(Outputs::new(renderer, printer, err));
     }
     let out = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     // With the usual 64 KiB, the two ends of a pipe would take turns sleeping. This fails if stdout is
     // not a pipe, or if the user has many already (pipe(7)); then it stays as it is.
     let _ = fcntl_setpipe_size(&out, PIPE_SIZE);
-    let err = File::from(io::stderr().as_fd().try_clone_to_owned()?);
     let unbuffered = UnbufferedFd(out.try_clone()?);
-    Ok(Outputs::new(renderer, unbuffered, UnbufferedFd(err)).nonblocking(Some(out)))
+    Ok(Outputs::new(renderer, unbuffered, err).nonblocking(Some(out)))
 }
 
 /// Writes without a buffer. Each write blocks until all its bytes are written.

@@ -48,8 +48,14 @@ struct Seen {
 }
 
 impl OnPty {
-    /// Starts a program on a new terminal with this many rows and columns.
-    pub(crate) fn start(
+    /// Starts a program on a new terminal with this many rows and columns, without a history.
+    pub(crate) fn start(program: &str, args: &[&str], term: &str, window: (u16, u16)) -> Self {
+        Self::start_in(&[], program, args, term, window)
+    }
+
+    /// Starts it with these environment variables, too.
+    pub(crate) fn start_in(
+        environment: &[(&str, &str)],
         program: &str,
         args: &[&str],
         term: &str,
@@ -67,6 +73,8 @@ impl OnPty {
         for name in linehub_variables() {
             command = command.env_remove(name);
         }
+        command = command.env("LINEHUB_HISTORY", "off").env_remove("NO_COLOR");
+        command = command.envs(environment.iter().copied());
         let mut child = command.spawn_borrowed(&pts).unwrap();
         let pid = Pid::from_child(&child);
 
@@ -153,7 +161,21 @@ impl OnPty {
 
     /// Whether the terminal has the modes that it had before the program started.
     pub(crate) fn has_its_original_modes(&self) -> bool {
-        modes(&self.pty) == self.modes_before && !self.seen().screen.screen().bracketed_paste()
+        self.has_its_original_kernel_modes() && !self.seen().screen.screen().bracketed_paste()
+    }
+
+    /// The same for the modes of the kernel alone. Those of the screen cannot be restored while the
+    /// terminal accepts no output.
+    pub(crate) fn has_its_original_kernel_modes(&self) -> bool {
+        modes(&self.pty) == self.modes_before
+    }
+
+    /// Gives the window a new size. The virtual screen does not wrap its rows again.
+    pub(crate) fn resize(&self, rows: u16, columns: u16) {
+        self.pty.resize(Size::new(rows, columns)).unwrap();
+        let mut seen = self.seen();
+        let size = (NonZeroU16::new(rows).unwrap(), NonZeroU16::new(columns).unwrap());
+        seen.screen.screen_mut().set_size(size.0, size.1);
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
