@@ -10,7 +10,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use bytes::BytesMut;
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
-use linehub::events::{Json, Page, Render, ServerTranscript};
+use linehub::events::{Colors, Json, Page, Render, ServerTranscript};
 use linehub::internals::lines::{BATCH, Decoded, LineDecoder, Lines};
 use linehub::internals::reverse::reverse_lines;
 use linehub::{ServerEvent, SessionInfo, Stamped};
@@ -105,7 +105,11 @@ fn reverse_a_batch(bencher: Bencher, text: &Text) {
 /// Prints a batch as text: a prefix for every line, and escapes where necessary.
 #[divan::bench(args = &TEXTS)]
 fn print_as_text(bencher: Bencher, text: &Text) {
-    print(bencher, text, ServerTranscript { program: "hub-server", at_terminal: false });
+    print(
+        bencher,
+        text,
+        ServerTranscript { program: "hub-server", at_terminal: false, colors: Colors::default() },
+    );
 }
 
 /// Prints a batch as JSON objects.

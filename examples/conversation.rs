@@ -9,7 +9,10 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use linehub::{Config, Outputs, Server, events::ServerTranscript};
+use linehub::{
+    Config, Outputs, Server,
+    events::{Colors, ServerTranscript},
+};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, duplex},
     net::TcpStream,
@@ -34,7 +37,8 @@ pub async fn conversation() -> Result<String, Box<dyn Error>> {
     config.server.max_sessions = 1;
 
     let paper = Paper::default();
-    let transcript = ServerTranscript { program: "conversation", at_terminal: false };
+    let transcript =
+        ServerTranscript { program: "conversation", at_terminal: false, colors: Colors::default() };
     let (mut operator, input) = duplex(1024);
     let server = Server::bind(config)?.operator(input).console(Outputs::new(
         transcript,

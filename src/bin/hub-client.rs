@@ -43,6 +43,7 @@ fn terminal_options(args: &ClientArgs) -> TerminalOptions {
         prompt: CLIENT_PROMPT,
         help: "The line exit or Ctrl-D ends the client",
         term: env::var_os("TERM"),
+        no_color: environment::no_color(),
         json: args.format() == Format::Json,
         completer: None,
         history: environment::history_file("client"),
@@ -53,7 +54,10 @@ fn terminal_options(args: &ClientArgs) -> TerminalOptions {
 async fn converse(args: ClientArgs, options: TerminalOptions) -> Result<(), ClientError> {
     let mut terminal = Terminal::open(options).map_err(ClientError::Input)?;
     let renderer: Box<dyn Render<ClientEvent>> = match args.format() {
-        Format::Text => Box::new(ClientTranscript::new(PROGRAM, terminal.is_some())),
+        Format::Text => {
+            let colors = stdio::colors(args.color(), terminal.as_ref());
+            Box::new(ClientTranscript::new(PROGRAM, terminal.is_some()).colors(colors))
+        }
         Format::Json => Box::new(Json { program: PROGRAM }),
     };
     let outputs = stdio::outputs(renderer, terminal.as_ref()).map_err(ClientError::Start)?;

@@ -63,6 +63,7 @@ fn terminal_options(config: &Config, roster: &Roster) -> TerminalOptions {
             false => "Ctrl-D stops the server",
         },
         term: env::var_os("TERM"),
+        no_color: environment::no_color(),
         json: config.console.format == Format::Json,
         completer: commands.then(|| Completer::new(move |line| roster.complete_command(line))),
         history: environment::history_file("server"),
@@ -75,12 +76,13 @@ async fn serve(
     options: TerminalOptions,
     roster: Roster,
 ) -> Result<(), ServerError> {
-    let format = config.console.format;
+    let (format, color) = (config.console.format, config.console.color);
     let mut server = Server::bind(config)?.roster(roster);
     let mut terminal = Terminal::open(options).map_err(ServerError::Stdio)?;
     let at_terminal = terminal.is_some();
+    let colors = stdio::colors(color, terminal.as_ref());
     let renderer: Box<dyn Render<ServerEvent>> = match format {
-        Format::Text => Box::new(ServerTranscript { program: PROGRAM, at_terminal }),
+        Format::Text => Box::new(ServerTranscript { program: PROGRAM, at_terminal, colors }),
         Format::Json => Box::new(Json { program: PROGRAM }),
     };
     let outputs = stdio::outputs(renderer, terminal.as_ref()).map_err(ServerError::Stdio)?;

@@ -176,6 +176,21 @@ pub struct ConsoleConfig {
     /// Whether operator lines that start with `/` are commands. Default: `Auto`.
     #[serde(with = "values::choice")]
     pub commands: Commands,
+    /// Whether the text format has colors. Default: `Auto`.
+    #[serde(with = "values::choice")]
+    pub color: Color,
+}
+
+/// Whether the text format has colors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Color {
+    /// At a terminal, unless the environment variable `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// On any output.
+    Always,
+    /// On none.
+    Never,
 }
 
 /// Whether operator lines that start with `/` are commands.
@@ -280,6 +295,18 @@ impl Choice for Commands {
     }
 }
 
+impl Choice for Color {
+    const ALL: &'static [Self] = &[Self::Auto, Self::Always, Self::Never];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Always => "always",
+            Self::Never => "never",
+        }
+    }
+}
+
 impl Choice for Format {
     const ALL: &'static [Self] = &[Self::Text, Self::Json];
 
@@ -331,6 +358,8 @@ pub struct Overrides {
     pub reverse: Option<bool>,
     /// For `console.commands`.
     pub commands: Option<Commands>,
+    /// For `console.color`.
+    pub color: Option<Color>,
 }
 
 /// Why a configuration cannot be used, as one plain sentence.
@@ -441,12 +470,14 @@ impl Config {
     }
 
     fn apply(&mut self, overrides: &Overrides) {
-        let Overrides { port, bind, max_sessions, format, commands, reverse } = overrides.clone();
+        let Overrides { port, bind, max_sessions, format, commands, color, reverse } =
+            overrides.clone();
         set(&mut self.server.port, port);
         set(&mut self.server.bind, bind);
         set(&mut self.server.max_sessions, max_sessions);
         set(&mut self.console.format, format);
         set(&mut self.console.commands, commands);
+        set(&mut self.console.color, color);
         set(&mut self.server.reverse, reverse);
     }
 

@@ -3,6 +3,7 @@
 //! The server's and the client's events are two types. Every renderer matches its type exhaustively,
 //! so that an event that nobody prints does not compile.
 
+mod color;
 pub(crate) mod escape;
 mod json;
 mod render;
@@ -18,6 +19,7 @@ use std::{
 };
 
 pub use self::{
+    color::Colors,
     json::Json,
     render::{Page, Render},
     transcript::{CLIENT_PROMPT, ClientTranscript, SERVER_PROMPT, ServerTranscript},

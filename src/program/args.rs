@@ -16,7 +16,9 @@ use clap::{
 };
 
 use crate::{
-    config::{BindAddress, Commands, Format, Overrides, SESSIONS, choice, expected_sessions},
+    config::{
+        BindAddress, Color, Commands, Format, Overrides, SESSIONS, choice, expected_sessions,
+    },
     events::wording::{one_line, os_error_text},
 };
 
@@ -57,6 +59,11 @@ pub struct ServerArgs {
     #[arg(long, value_name = "auto|on|off", value_parser = choice::<Commands>)]
     commands: Option<Commands>,
 
+    /// Whether the text format has colors; auto means at a terminal, unless NO_COLOR is set
+    /// [default: auto]
+    #[arg(long, value_name = "auto|always|never", value_parser = choice::<Color>)]
+    color: Option<Color>,
+
     /// Show client lines as they were sent, not reversed [env: LINEHUB_REVERSE=false]
     #[arg(long)]
     no_reverse: bool,
@@ -87,6 +94,7 @@ impl ServerArgs {
             max_sessions: self.max_sessions,
             format: self.format,
             commands: self.commands,
+            color: self.color,
             reverse: if self.no_reverse { Some(false) } else { self.reverse },
         }
     }
@@ -112,9 +120,19 @@ pub struct ClientArgs {
     /// [default: text]
     #[arg(long, value_name = "text|json", value_parser = choice::<Format>)]
     format: Option<Format>,
+
+    /// Whether the text format has colors; auto means at a terminal, unless NO_COLOR is set
+    /// [default: auto]
+    #[arg(long, value_name = "auto|always|never", value_parser = choice::<Color>)]
+    color: Option<Color>,
 }
 
 impl ClientArgs {
+    /// Whether the text format has colors.
+    pub fn color(&self) -> Color {
+        self.color.unwrap_or_default()
+    }
+
     /// The format of stdout.
     pub fn format(&self) -> Format {
         self.format.unwrap_or(Format::Text)

@@ -13,6 +13,11 @@ pub fn history_file(name: &str) -> Option<PathBuf> {
     }
 }
 
+/// Whether the user wants no colors (<https://no-color.org>).
+pub fn no_color() -> bool {
+    variable("NO_COLOR").is_some()
+}
+
 fn state_folder() -> Option<PathBuf> {
     // The specification has programs ignore relative paths.
     let absolute = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     os::fd::AsFd,
     pin::Pin,
     sync::{Arc, OnceLock},
@@ -20,7 +20,13 @@ use tokio::{
     net::unix::pipe,
 };
 
-use crate::{Outputs, blocking, events::Render, terminal::Terminal, wire::lines::BATCH};
+use crate::{
+    Outputs, blocking,
+    config::Color,
+    events::{Colors, Render},
+    terminal::Terminal,
+    wire::lines::BATCH,
+};
 
 /// The size to ask for if stdout is a pipe, in bytes. It is the largest that an unprivileged process
 /// may set (pipe(7)).
@@ -193,6 +199,17 @@ fn reopen() -> io::Result<pipe::Receiver> {
 /// Copies an error, because a caller may read again after it.
 fn copy_of(error: &io::Error) -> io::Error {
     error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
+}
+
+/// Which outputs have colors. `Auto` means those at a terminal with a line editor.
+pub fn colors(color: Color, terminal: Option<&Terminal>) -> Colors {
+    match color {
+        Color::Always => Colors { out: true, err: true },
+        Color::Auto if terminal.is_some_and(Terminal::has_colors) => {
+            Colors { out: true, err: io::stderr().is_terminal() }
+        }
+        Color::Auto | Color::Never => Colors::default(),
+    }
 }
 
 /// Outputs that render with `renderer`, and write to stdout and stderr without a buffer. What is at a

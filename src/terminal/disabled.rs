@@ -24,6 +24,12 @@ impl Terminal {
         Ok(None)
     }
 
+    /// See [`printer`](Self::printer).
+    #[must_use]
+    pub fn has_colors(&self) -> bool {
+        match *self {}
+    }
+
     /// Cannot be called, because no terminal exists; nor can the other methods.
     #[must_use]
     pub fn printer(&self) -> Option<io::Sink> {

@@ -66,6 +66,7 @@ const END_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct Terminal {
     program: &'static str,
     editor: Arc<Editor>,
+    has_colors: bool,
     /// What the lines on stdout are; None if stdout is no terminal.
     stdout: Option<Printed>,
     /// The file of the history, until the editor starts.
@@ -92,13 +93,20 @@ impl Terminal {
         let dumb = options.is_dumb();
         let printed = if options.json { Printed::Json } else { Printed::Transcript };
         let stdout = Stream::Stdout.is_terminal().then_some(printed);
+        let has_colors = !dumb && !options.no_color;
         let TerminalOptions { program, prompt, help, completer, history, .. } = options;
         let mut state = EditorState::new(stream, dumb, prompt, help, completer);
         // Nothing else would make the prompt appear.
         state.has_printed = stdout.is_none();
         let editor = Arc::new(Editor::new(Tty::open(dumb)?, state));
         let (writing, quit) = (WritingSlot::default(), Arc::default());
-        Ok(Some(Self { program, editor, stdout, history, writing, quit }))
+        Ok(Some(Self { program, editor, has_colors, stdout, history, writing, quit }))
+    }
+
+    /// Whether the terminal can show colors and the user has not turned them off.
+    #[must_use]
+    pub fn has_colors(&self) -> bool {
+        self.has_colors
     }
 
     /// Returns a writer that prints whole lines above the prompt, or None if stdout is no terminal.

@@ -18,6 +18,8 @@ pub struct TerminalOptions {
     pub help: &'static str,
     /// The value of the environment variable `TERM`.
     pub term: Option<OsString>,
+    /// Whether the user wants no colors.
+    pub no_color: bool,
     /// Whether stdout is for JSON only. The editor then uses stderr.
     pub json: bool,
     /// Completes commands. Without it, Tab inserts a tab.

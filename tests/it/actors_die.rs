@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use linehub::{Config, Outputs, Server, ServerError, events::ServerTranscript};
+use linehub::{
+    Config, Outputs, Server, ServerError,
+    events::{Colors, ServerTranscript},
+};
 use tokio::{io::AsyncReadExt, net::TcpStream, time::timeout};
 
 use crate::support::PATIENCE;
@@ -32,7 +35,8 @@ async fn a_console_that_panics_ends_the_server_with_an_error() {
     config.server.bind = [127, 0, 0, 1].into();
     config.server.port = 0;
     config.timeouts.drain = Duration::from_millis(500);
-    let transcript = ServerTranscript { program: "test", at_terminal: false };
+    let transcript =
+        ServerTranscript { program: "test", at_terminal: false, colors: Colors::default() };
     let server =
         Server::bind(config).unwrap().console(Outputs::new(transcript, Panics, io::sink()));
     let address = server.local_addr();

@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use linehub::{Config, Outputs, Server, events::ServerTranscript};
+use linehub::{
+    Config, Outputs, Server,
+    events::{Colors, ServerTranscript},
+};
 use tokio::{
     io::AsyncWriteExt,
     net::TcpStream,
@@ -48,7 +51,7 @@ async fn a_stuck_stdout_holds_stopping_up_for_drain_and_no_longer() {
     let (stuck, is_stuck) = oneshot::channel();
     let (_until_the_end, end) = mpsc::channel();
     let server = Server::bind(config).unwrap().console(Outputs::new(
-        ServerTranscript { program: "test", at_terminal: false },
+        ServerTranscript { program: "test", at_terminal: false, colors: Colors::default() },
         Sticks { stuck: Some(stuck), end },
         io::sink(),
     ));

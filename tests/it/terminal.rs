@@ -9,6 +9,7 @@ use crate::{
     support::Peer,
 };
 
+mod color;
 mod commands;
 mod dumb;
 mod ends;

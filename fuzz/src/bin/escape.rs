@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use fastrand::Rng;
 use linehub::{
     ClientEvent, Lines, ServerEvent, SessionInfo,
-    events::{ClientTranscript, Page, Render, ServerTranscript},
+    events::{ClientTranscript, Colors, Page, Render, ServerTranscript},
     internals::escape,
 };
 use linehub_fuzz::{Finding, NASTY, run};
@@ -56,7 +56,7 @@ fn check(input: &[u8], _: &mut Rng) -> Finding {
     let lines = Lines::one(&text);
     let peer = "127.0.0.1:13442".parse().map_err(|_| "invalid address")?;
     let mut page = Page::default();
-    let mut transcript = ServerTranscript { program: "hub-server", at_terminal: false };
+    let mut transcript = ServerTranscript { program: "hub-server", at_terminal: false, colors: Colors::default() };
     transcript.render(&ServerEvent::Message { session, lines: lines.clone() }.into(), &mut page);
     let prefix = "> [127.0.0.1:13442] Client message = ";
     check_page(&page, prefix, &text)?;

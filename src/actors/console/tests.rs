@@ -13,7 +13,7 @@ use super::*;
 use crate::{
     actors::stubs::{settle, soon},
     blocking,
-    events::{ServerEvent, ServerTranscript},
+    events::{Colors, ServerEvent, ServerTranscript},
     wire::lines::Lines,
 };
 
@@ -50,7 +50,8 @@ fn scene(at_once: bool) -> Scene {
     fcntl_setpipe_size(&pipe, PIPE).unwrap();
     let (lengths, by_writer) = mpsc::unbounded_channel();
     let file = at_once.then(|| pipe.try_clone().unwrap());
-    let transcript = ServerTranscript { program: "test", at_terminal: false };
+    let transcript =
+        ServerTranscript { program: "test", at_terminal: false, colors: Colors::default() };
     let outputs =
         Outputs::new(transcript, Announced { pipe, lengths }, io::sink()).nonblocking(file);
     Scene { console: Console::start(outputs).unwrap(), by_writer, stdout }
