@@ -18,6 +18,7 @@ mod complete;
 mod editor;
 mod history;
 mod keys;
+mod layout;
 mod line;
 mod options;
 mod paste;

@@ -2,9 +2,9 @@
 //! client can pad a line until the rest of it looks like a row of the program's own.
 
 use unicode_segmentation::UnicodeSegmentation;
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthChar;
 
-use super::screen::TAB;
+use super::{layout::max_width, screen::TAB};
 
 /// What each further row starts with.
 const INDENT: &str = "  ";
@@ -68,14 +68,6 @@ fn push_rows(columns: usize, line: &str, out: &mut Vec<u8>) {
             }
         }
     }
-}
-
-/// The most columns that the cluster takes. Terminals that do not know a sequence, such as that of a
-/// family emoji, show its characters one by one. With a smaller width, such a terminal would wrap the
-/// row itself, at a place that the client has chosen.
-fn max_width(cluster: &str) -> usize {
-    let characters: usize = cluster.chars().map(|one| one.width().unwrap_or(1)).sum();
-    characters.max(cluster.width())
 }
 
 #[cfg(test)]
