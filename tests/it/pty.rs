@@ -17,6 +17,7 @@ use pty_process::{
     blocking::{Command, Pts, Pty},
 };
 use rustix::{
+    event::{PollFd, PollFlags, poll},
     process::{Pid, Signal, kill_process},
     termios::tcgetattr,
 };
@@ -39,6 +40,8 @@ pub(crate) struct OnPty {
     exit: mpsc::Receiver<io::Result<ExitStatus>>,
     exited: Cell<bool>,
     threads: Vec<thread::JoinHandle<()>>,
+    /// The reading thread ends when this is closed.
+    keep_reading: Option<io::PipeWriter>,
     modes_before: String,
 }
 
@@ -87,7 +90,8 @@ impl OnPty {
         let seen = Arc::new((Mutex::new(seen), Condvar::new()));
         let pty = Arc::new(pty);
         let (source, sink) = (Arc::clone(&pty), Arc::clone(&seen));
-        let reading = thread::spawn(move || read(&source, &sink));
+        let (stop, keep_reading) = io::pipe().unwrap();
+        let reading = thread::spawn(move || read(&source, &sink, &stop));
         Self {
             pty,
             pts: Some(pts),
@@ -96,6 +100,7 @@ impl OnPty {
             exit,
             exited: Cell::new(false),
             threads: vec![waiting, reading],
+            keep_reading: Some(keep_reading),
             modes_before,
         }
     }
@@ -170,12 +175,14 @@ impl OnPty {
         modes(&self.pty) == self.modes_before
     }
 
-    /// Gives the window a new size. The virtual screen does not wrap its rows again.
-    pub(crate) fn resize(&self, rows: u16, columns: u16) {
-        self.pty.resize(Size::new(rows, columns)).unwrap();
-        let mut seen = self.seen();
-        let size = (NonZeroU16::new(rows).unwrap(), NonZeroU16::new(columns).unwrap());
-        seen.screen.screen_mut().set_size(size.0, size.1);
+    /// Closes the terminal, and waits until the program has ended.
+    pub(crate) fn hang_up(mut self) {
+        // The reading thread holds the master side, too.
+        self.keep_reading = None;
+        self.threads.pop().unwrap().join().unwrap();
+        self.pts = None;
+        self.pty = Arc::new(pty_process::blocking::open().unwrap().0);
+        self.exit_status();
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -218,9 +225,18 @@ fn is_ignored(signal: Signal) -> bool {
     u64::from_str_radix(mask.trim(), 16).unwrap() >> (signal.as_raw() - 1) & 1 == 1
 }
 
-fn read(mut pty: &Pty, seen: &(Mutex<Seen>, Condvar)) {
+/// Reads until the terminal hangs up or the other end of `stop` is closed.
+fn read(mut pty: &Pty, seen: &(Mutex<Seen>, Condvar), stop: &io::PipeReader) {
     let mut buffer = [0; 4096];
-    while let Ok(length @ 1..) = pty.read(&mut buffer) {
+    loop {
+        let mut fds = [PollFd::new(pty, PollFlags::IN), PollFd::new(stop, PollFlags::IN)];
+        poll(&mut fds, None).unwrap();
+        if !fds[1].revents().is_empty() {
+            return;
+        }
+        let Ok(length @ 1..) = pty.read(&mut buffer) else {
+            return;
+        };
         let mut guard = seen.0.lock().unwrap();
         guard.screen.process(&buffer[..length]);
         guard.bytes.extend_from_slice(&buffer[..length]);

@@ -110,3 +110,22 @@ fn a_line_as_wide_as_the_window_takes_one_row() {
         client.port
     ));
 }
+
+#[test]
+fn keeps_a_wrapped_line_intact_while_wrapped_lines_arrive() {
+    let server = HubServer::start("xterm-256color", (24, 60));
+    let mut peer = server.connect();
+    let typed = "more than fits on one row, with 👍🏽 and 🇩🇪 in a row that ends before column 60";
+    server.program.press(typed);
+    server.program.press(&LEFT.repeat(7));
+    let prefix = format!("> [{}] Client message = ", peer.address());
+    let (end_of_prefix, room) = (prefix.clone() + &"x".repeat(60 - prefix.len()), 58);
+    peer.send(format!("{}\n", "x".repeat(60 - prefix.len() + room + 3)).repeat(200));
+    let row = format!("{end_of_prefix}\n  {}\n  xxx\n", "x".repeat(room));
+    // As much as fits into the window.
+    let expected = format!("{}{PROMPT} more than fits on o\nne row", row.repeat(6));
+    let screen = server.program.wait_for(|screen| screen.contains(&expected));
+    assert_eq!(screen.matches(PROMPT).count(), 1, "{screen}");
+    server.program.press("\r");
+    assert_eq!(peer.line(), typed);
+}
