@@ -105,11 +105,7 @@ fn reverse_a_batch(bencher: Bencher, text: &Text) {
 /// Prints a batch as text: a prefix for every line, and escapes where necessary.
 #[divan::bench(args = &TEXTS)]
 fn print_as_text(bencher: Bencher, text: &Text) {
-    print(
-        bencher,
-        text,
-        ServerTranscript { program: "hub-server", at_terminal: false, timestamps: false },
-    );
+    print(bencher, text, ServerTranscript::new("hub-server", false));
 }
 
 /// Prints a batch as JSON objects.

@@ -34,8 +34,7 @@ pub async fn conversation() -> Result<String, Box<dyn Error>> {
     config.server.max_sessions = 1;
 
     let paper = Paper::default();
-    let transcript =
-        ServerTranscript { program: "conversation", at_terminal: false, timestamps: false };
+    let transcript = ServerTranscript::new("conversation", false);
     let (mut operator, input) = duplex(1024);
     let server = Server::bind(config)?.operator(input).console(Outputs::new(
         transcript,

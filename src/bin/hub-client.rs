@@ -1,15 +1,15 @@
 //! `hub-client`: a client of the hub.
 
-use std::{env, ffi::OsStr, process};
+use std::{env, process};
 
 use linehub::{
     Client, ClientError,
     config::Format,
     events::{CLIENT_PROMPT, ClientEvent, ClientTranscript, Json, Render},
     program::{
-        Terminal,
+        Terminal, TerminalOptions,
         args::{self, ClientArgs},
-        descriptors, panics, signals,
+        descriptors, environment, panics, signals,
         stdio::{self, Stdin},
     },
 };
@@ -25,9 +25,9 @@ fn main() {
         args::fail(PROGRAM, &sentence, 1);
     }
     let system = actix_rt::System::new();
-    let term = env::var_os("TERM");
+    let options = terminal_options(&args);
     // Returning would wait for a host name lookup that is still under way.
-    match system.block_on(converse(args, term.as_deref())) {
+    match system.block_on(converse(args, options)) {
         Ok(()) => process::exit(0),
         Err(ClientError::Refused { .. }) => process::exit(3),
         Err(error) if error.is_reported() => process::exit(1),
@@ -35,11 +35,27 @@ fn main() {
     }
 }
 
+fn terminal_options(args: &ClientArgs) -> TerminalOptions {
+    TerminalOptions {
+        program: PROGRAM,
+        prompt: CLIENT_PROMPT,
+        help: "The line exit or Ctrl-D ends the client",
+        term: env::var_os("TERM"),
+        no_color: environment::no_color(),
+        json: args.format() == Format::Json,
+        completer: None,
+        history: environment::history_file("client"),
+    }
+}
+
 /// Sends what is entered and prints what the server sends, until either side ends the conversation.
-async fn converse(args: ClientArgs, term: Option<&OsStr>) -> Result<(), ClientError> {
-    let mut terminal = Terminal::open(CLIENT_PROMPT, term).map_err(ClientError::Start)?;
+async fn converse(args: ClientArgs, options: TerminalOptions) -> Result<(), ClientError> {
+    let mut terminal = Terminal::open(options).map_err(ClientError::Start)?;
     let renderer: Box<dyn Render<ClientEvent>> = match args.format() {
-        Format::Text => Box::new(ClientTranscript::new(PROGRAM, terminal.is_some())),
+        Format::Text => {
+            let colors = stdio::colors(args.color(), terminal.as_ref());
+            Box::new(ClientTranscript::new(PROGRAM, terminal.is_some()).colors(colors))
+        }
         Format::Json => Box::new(Json { program: PROGRAM }),
     };
     let outputs = stdio::outputs(renderer, terminal.as_ref()).map_err(ClientError::Start)?;

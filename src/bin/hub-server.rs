@@ -2,19 +2,18 @@
 
 use std::{
     env,
-    ffi::OsStr,
     io::{self, IsTerminal},
     process,
 };
 
 use linehub::{
     Config, Server, ServerError, ServerEvent,
-    config::Format,
+    config::{Commands, ConsoleConfig, Format},
     events::{Json, Render, SERVER_PROMPT, ServerTranscript},
     program::{
-        Terminal,
+        Completer, Roster, Terminal, TerminalOptions,
         args::{self, ServerArgs},
-        descriptors, panics, signals,
+        descriptors, environment, panics, signals,
         stdio::{self, Stdin},
     },
 };
@@ -42,8 +41,9 @@ fn main() {
     if let Err(sentence) = room {
         args::report(PROGRAM, &sentence);
     }
-    let term = env::var_os("TERM");
-    match actix_rt::System::new().block_on(serve(config, term.as_deref())) {
+    let roster = Roster::default();
+    let options = terminal_options(&config, &roster);
+    match actix_rt::System::new().block_on(serve(config, options, roster)) {
         Ok(()) => {}
         // The Console has reported the reason.
         Err(ServerError::ConsoleGone) => process::exit(1),
@@ -51,14 +51,41 @@ fn main() {
     }
 }
 
+/// The options of the line editor, which completes the names in the roster.
+fn terminal_options(config: &Config, roster: &Roster) -> TerminalOptions {
+    let roster = roster.clone();
+    let commands = config.console.commands != Commands::Off;
+    TerminalOptions {
+        program: PROGRAM,
+        prompt: SERVER_PROMPT,
+        help: match commands {
+            true => "/help lists the commands, Ctrl-D stops the server",
+            false => "Ctrl-D stops the server",
+        },
+        term: env::var_os("TERM"),
+        no_color: environment::no_color(),
+        json: config.console.format == Format::Json,
+        completer: commands.then(|| Completer::new(move |line| roster.complete_command(line))),
+        history: environment::history_file("server"),
+    }
+}
+
 /// Serves until a signal or the operator at a terminal stops the server.
-async fn serve(config: Config, term: Option<&OsStr>) -> Result<(), ServerError> {
-    let (format, timestamps) = (config.console.format, config.console.timestamps);
-    let mut server = Server::bind(config)?;
-    let mut terminal = Terminal::open(SERVER_PROMPT, term).map_err(ServerError::Stdio)?;
+async fn serve(
+    config: Config,
+    options: TerminalOptions,
+    roster: Roster,
+) -> Result<(), ServerError> {
+    let ConsoleConfig { format, color, timestamps, .. } = config.console;
+    let mut server = Server::bind(config)?.roster(roster);
+    let mut terminal = Terminal::open(options).map_err(ServerError::Stdio)?;
     let at_terminal = terminal.is_some();
+    let colors = stdio::colors(color, terminal.as_ref());
     let renderer: Box<dyn Render<ServerEvent>> = match format {
-        Format::Text => Box::new(ServerTranscript { program: PROGRAM, at_terminal, timestamps }),
+        Format::Text => {
+            let transcript = ServerTranscript::new(PROGRAM, at_terminal);
+            Box::new(ServerTranscript { timestamps, colors, ..transcript })
+        }
         Format::Json => Box::new(Json { program: PROGRAM }),
     };
     let outputs = stdio::outputs(renderer, terminal.as_ref()).map_err(ServerError::Stdio)?;
@@ -69,7 +96,14 @@ async fn serve(config: Config, term: Option<&OsStr>) -> Result<(), ServerError> 
     let stop = signals::stop_signals(terminal.as_ref(), on_hangup).map_err(ServerError::Stdio)?;
     server = match &mut terminal {
         Some(terminal) => server.operator_until_eof(terminal.start().map_err(ServerError::Stdio)?),
-        None => server.operator(Stdin::open().map_err(ServerError::Stdio)?.follow_fifo()),
+        None => {
+            let stdin = Stdin::open().map_err(ServerError::Stdio)?;
+            // A person can stop the server with Ctrl-D, also without the line editor.
+            match io::stdin().is_terminal() {
+                true => server.operator_until_eof(stdin),
+                false => server.operator(stdin.follow_fifo()),
+            }
+        }
     };
     server.run(stop).await
 }

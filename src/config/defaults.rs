@@ -3,7 +3,7 @@
 use std::{net::Ipv4Addr, time::Duration};
 
 use super::{
-    Commands, Format, Limits, LineEnd, Listen, LogConfig, SendEnd, Timeouts, values::Choice,
+    Color, Commands, Format, Limits, LineEnd, Listen, LogConfig, SendEnd, Timeouts, values::Choice,
 };
 
 impl Default for Listen {
@@ -88,6 +88,18 @@ impl Choice for SendEnd {
             Self::Lf => "lf",
             Self::CrLf => "crlf",
             Self::Cr => "cr",
+        }
+    }
+}
+
+impl Choice for Color {
+    const ALL: &'static [Self] = &[Self::Auto, Self::Always, Self::Never];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Always => "always",
+            Self::Never => "never",
         }
     }
 }

@@ -154,6 +154,21 @@ pub struct ConsoleConfig {
     /// Whether operator lines that start with `/` are commands. Default: `Auto`.
     #[serde(with = "values::choice")]
     pub commands: Commands,
+    /// Whether the text format has colors. Default: `Auto`.
+    #[serde(with = "values::choice")]
+    pub color: Color,
+}
+
+/// Whether the text format has colors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Color {
+    /// At a terminal, unless the environment variable `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// On any output.
+    Always,
+    /// On none.
+    Never,
 }
 
 /// The file that gets every event as JSON.
@@ -213,6 +228,8 @@ pub struct Overrides {
     pub commands: Option<Commands>,
     /// For `log.file`.
     pub log: Option<PathBuf>,
+    /// For `console.color`.
+    pub color: Option<Color>,
 }
 
 /// Values that are possible by themselves but not together.
@@ -281,13 +298,23 @@ impl Config {
     }
 
     fn apply(&mut self, overrides: &Overrides) {
-        let Overrides { port, bind, max_sessions, format, commands, reverse, timestamps, log } =
-            overrides.clone();
+        let Overrides {
+            port,
+            bind,
+            max_sessions,
+            format,
+            commands,
+            reverse,
+            timestamps,
+            log,
+            color,
+        } = overrides.clone();
         set(&mut self.server.port, port);
         set(&mut self.server.bind, bind);
         set(&mut self.server.max_sessions, max_sessions);
         set(&mut self.console.format, format);
         set(&mut self.console.commands, commands);
+        set(&mut self.console.color, color);
         set(&mut self.server.reverse, reverse);
         set(&mut self.console.timestamps, timestamps);
         if log.is_some() {

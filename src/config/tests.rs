@@ -340,7 +340,7 @@ fn an_error_in_the_syntax_names_file_and_line() {
 fn an_error_is_one_line_whatever_characters_the_key_has() {
     assert_eq!(
         error("[console]\n\"a\\nb\" = 1"),
-        "hub.toml:2: console.a\\nb: unknown field `a\\nb`, expected one of `format`, `timestamps`, `commands`"
+        "hub.toml:2: console.a\\nb: unknown field `a\\nb`, expected one of `format`, `timestamps`, `commands`, `color`"
     );
 }
 

@@ -3,6 +3,7 @@
 //! The server's and the client's events are two types. Every renderer matches its type exhaustively,
 //! so that an event that nobody prints does not compile.
 
+mod color;
 pub(crate) mod escape;
 mod json;
 pub(crate) mod log;
@@ -19,6 +20,7 @@ use std::{
 };
 
 pub use self::{
+    color::Colors,
     json::Json,
     render::{Page, Render},
     transcript::{CLIENT_PROMPT, ClientTranscript, SERVER_PROMPT, ServerTranscript},

@@ -1,11 +1,10 @@
 //! The transcript: the text format of both programs.
 
-use std::fmt;
-
 use super::{
-    ClientCloseReason, ClientEvent, CloseReason, DiscardReason, ServerEvent, SessionInfo, Stamped,
+    ClientCloseReason, ClientEvent, CloseReason, Colors, DiscardReason, ServerEvent, SessionInfo,
+    Stamped,
     escape::{escape, push_escaped},
-    render::{Page, Render, push_fmt, push_report},
+    render::{Page, Render, push_fmt},
     time::rfc3339_millis,
 };
 use crate::{
@@ -28,6 +27,8 @@ pub struct ServerTranscript {
     pub at_terminal: bool,
     /// Whether each line starts with its time.
     pub timestamps: bool,
+    /// Which outputs have colors.
+    pub colors: Colors,
 }
 
 impl Render<ServerEvent> for ServerTranscript {
@@ -47,20 +48,25 @@ impl Render<ServerEvent> for ServerTranscript {
 }
 
 impl ServerTranscript {
+    /// The transcript of `program`, without timestamps and colors.
+    pub fn new(program: &'static str, at_terminal: bool) -> Self {
+        Self { program, at_terminal, timestamps: false, colors: Colors::default() }
+    }
+
     fn render_event(&self, stamped: &Stamped<ServerEvent>, page: &mut Page) {
         let out = &mut page.out;
-        let mut report =
-            |problem: fmt::Arguments<'_>| push_report(self.program, &mut page.err, problem);
+        let mut report = |problem| self.colors.push_problem(self.program, &mut page.err, problem);
+        let prefix = |session| self.colors.prefix(session);
         match &stamped.event {
             ServerEvent::Bound { address } => {
                 let (ip, port) = (zoned_ip(*address), address.port());
                 push_fmt(out, format_args!("> Server bound to IP : {ip} and PORT : {port}\n"));
             }
             ServerEvent::Connected { session, .. } => {
-                push_fmt(out, format_args!("> New connection [{session}]\n"));
+                push_fmt(out, format_args!("> New connection {}\n", prefix(session)));
             }
             ServerEvent::Message { session, lines } => {
-                let prefix = format!("> [{session}] Client message = ");
+                let prefix = format!("> {} Client message = ", prefix(session));
                 push_lines(out, prefix.as_bytes(), lines, Origin::Peer);
             }
             ServerEvent::Broadcast { lines, .. } => {
@@ -70,13 +76,14 @@ impl ServerTranscript {
             }
             ServerEvent::Told { session, lines } => {
                 if !self.at_terminal {
-                    let prefix = format!("> [{session}] Message to client = ");
+                    let prefix = format!("> {} Message to client = ", prefix(session));
                     push_lines(out, prefix.as_bytes(), lines, Origin::Stdin);
                 }
             }
             ServerEvent::Listing(text) => out.extend_from_slice(text.as_bytes()),
             ServerEvent::Disconnected { session, reason, .. } => {
-                push_fmt(out, format_args!("> Closing connection for client [{session}]...\n"));
+                let prefix = prefix(session);
+                push_fmt(out, format_args!("> Closing connection for client {prefix}...\n"));
                 if let Some(problem) = close_problem(session, *reason) {
                     report(format_args!("{problem}"));
                 }
@@ -121,6 +128,7 @@ fn discard_problem(reason: DiscardReason) -> &'static str {
 pub struct ClientTranscript {
     program: &'static str,
     at_terminal: bool,
+    colors: Colors,
     /// Whether the last thing printed is a prompt.
     prompting: bool,
     /// Whether the input has ended, so that no prompt is needed any more.
@@ -131,7 +139,15 @@ impl ClientTranscript {
     /// The transcript of `program`. `at_terminal`: a line editor already shows the prompt and what
     /// is entered.
     pub fn new(program: &'static str, at_terminal: bool) -> Self {
-        Self { program, at_terminal, prompting: false, input_ended: false }
+        let colors = Colors::default();
+        Self { program, at_terminal, colors, prompting: false, input_ended: false }
+    }
+
+    /// Which outputs have colors.
+    #[must_use]
+    pub fn colors(mut self, colors: Colors) -> Self {
+        self.colors = colors;
+        self
     }
 
     fn push_prompt(&mut self, out: &mut Vec<u8>) {
@@ -199,7 +215,8 @@ impl Render<ClientEvent> for ClientTranscript {
                 out.extend_from_slice(b"> Closing client...\n");
             }
             ClientEvent::Problem(sentence) => {
-                push_report(self.program, &mut page.err, format_args!("{sentence}"));
+                let problem = format_args!("{sentence}");
+                self.colors.push_problem(self.program, &mut page.err, problem);
             }
         }
     }

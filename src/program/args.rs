@@ -20,7 +20,8 @@ use clap::{
 
 use crate::{
     config::{
-        BindAddress, Commands, Format, Overrides, SESSIONS, choice, expected_sessions, file_name,
+        BindAddress, Color, Commands, Format, Overrides, SESSIONS, choice, expected_sessions,
+        file_name,
     },
     events::wording::{one_line, os_error_text},
 };
@@ -66,6 +67,11 @@ pub struct ServerArgs {
     #[arg(long, value_name = "auto|on|off", value_parser = choice::<Commands>)]
     commands: Option<Commands>,
 
+    /// Whether the text format has colors; auto means at a terminal, unless NO_COLOR is set
+    /// [default: auto]
+    #[arg(long, value_name = "auto|always|never", value_parser = choice::<Color>)]
+    color: Option<Color>,
+
     /// Also append every event, as JSON, to this file [env: LINEHUB_LOG]
     #[arg(long, value_name = "FILE", value_parser = file_name)]
     log: Option<PathBuf>,
@@ -110,6 +116,7 @@ impl ServerArgs {
             commands: self.commands,
             timestamps: if self.timestamps { Some(true) } else { self.timestamps_variable },
             log: self.log.clone(),
+            color: self.color,
             reverse: if self.no_reverse { Some(false) } else { self.reverse },
         }
     }
@@ -143,9 +150,19 @@ pub struct ClientArgs {
     /// [default: text]
     #[arg(long, value_name = "text|json", value_parser = choice::<Format>)]
     format: Option<Format>,
+
+    /// Whether the text format has colors; auto means at a terminal, unless NO_COLOR is set
+    /// [default: auto]
+    #[arg(long, value_name = "auto|always|never", value_parser = choice::<Color>)]
+    color: Option<Color>,
 }
 
 impl ClientArgs {
+    /// Whether the text format has colors.
+    pub fn color(&self) -> Color {
+        self.color.unwrap_or_default()
+    }
+
     /// The format of stdout.
     pub fn format(&self) -> Format {
         self.format.unwrap_or(Format::Text)

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     os::fd::AsFd,
     pin::Pin,
     sync::{Arc, OnceLock},
@@ -20,7 +20,13 @@ use tokio::{
     net::unix::pipe,
 };
 
-use crate::{Outputs, blocking, events::Render, terminal::Terminal, wire::lines::BATCH};
+use crate::{
+    Outputs, blocking,
+    config::Color,
+    events::{Colors, Render},
+    terminal::Terminal,
+    wire::lines::BATCH,
+};
 
 /// The size to ask for if stdout is a pipe, in bytes. It is the largest that an unprivileged process
 /// may set (pipe(7)).
@@ -195,8 +201,19 @@ fn copy_of(error: &io::Error) -> io::Error {
     error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
 }
 
-/// Outputs that render with `renderer`, and write to stdout and stderr without a buffer. At a terminal
-/// they write above the prompt.
+/// Which outputs have colors. `Auto` means those at a terminal with a line editor.
+pub fn colors(color: Color, terminal: Option<&Terminal>) -> Colors {
+    match color {
+        Color::Always => Colors { out: true, err: true },
+        Color::Auto if terminal.is_some_and(Terminal::has_colors) => {
+            Colors { out: true, err: io::stderr().is_terminal() }
+        }
+        Color::Auto | Color::Never => Colors::default(),
+    }
+}
+
+/// Outputs that render with `renderer`, and write to stdout and stderr without a buffer. What is at a
+/// terminal with a line editor is written above the prompt.
 ///
 /// # Errors
 ///
@@ -205,16 +222,19 @@ pub fn outputs<E: 'static>(
     renderer: Box<dyn Render<E>>,
     terminal: Option<&Terminal>,
 ) -> io::Result<Outputs<E>> {
-    if let Some(terminal) = terminal {
-        return Ok(Outputs::new(renderer, terminal.printer(), terminal.err_printer()));
+    let err: Box<dyn Write + Send> = match terminal {
+        Some(terminal) => terminal.err_printer(),
+        None => Box::new(UnbufferedFd(io::stderr().as_fd().try_clone_to_owned()?.into())),
+    };
+    if let Some(printer) = terminal.and_then(Terminal::printer) {
+        return Ok(Outputs::new(renderer, printer, err));
     }
     let out = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     // With the usual 64 KiB, the two ends of a pipe would take turns sleeping. This fails if stdout is
     // not a pipe, or if the user has many already (pipe(7)); then it stays as it is.
     let _ = fcntl_setpipe_size(&out, PIPE_SIZE);
-    let err = File::from(io::stderr().as_fd().try_clone_to_owned()?);
     let unbuffered = UnbufferedFd(out.try_clone()?);
-    Ok(Outputs::new(renderer, unbuffered, UnbufferedFd(err)).nonblocking(Some(out)))
+    Ok(Outputs::new(renderer, unbuffered, err).nonblocking(Some(out)))
 }
 
 /// Writes without a buffer. Each write blocks until all its bytes are written.

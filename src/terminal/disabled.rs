@@ -1,11 +1,14 @@
 //! Stands in for the line editor if the Cargo feature `terminal` is off. [`Terminal::open`] never
 //! finds a terminal, so both programs read stdin and write stdout as they do without one.
 
+mod options;
+
 use std::{
-    ffi::OsStr,
     future::Pending,
     io::{self, Write},
 };
+
+pub use self::options::{Completer, TerminalOptions};
 
 /// A terminal with a line editor. Without the feature, no value of this type exists.
 #[derive(Clone, Copy, Debug)]
@@ -17,13 +20,19 @@ impl Terminal {
     /// # Errors
     ///
     /// None without the feature.
-    pub fn open(_prompt: &'static str, _term: Option<&OsStr>) -> io::Result<Option<Self>> {
+    pub fn open(_: TerminalOptions) -> io::Result<Option<Self>> {
         Ok(None)
+    }
+
+    /// See [`printer`](Self::printer).
+    #[must_use]
+    pub fn has_colors(&self) -> bool {
+        match *self {}
     }
 
     /// Cannot be called, because no terminal exists; nor can the other methods.
     #[must_use]
-    pub fn printer(&self) -> io::Sink {
+    pub fn printer(&self) -> Option<io::Sink> {
         match *self {}
     }
 

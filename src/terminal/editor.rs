@@ -13,13 +13,10 @@ use std::{
 use bytes::BytesMut;
 
 use super::{
-    keys::KeyDecoder,
-    line::{Line, Outcome},
-    screen::Screen,
-    tty::{
-        CTRL_C, Tty, WaitFor, Wake, in_foreground, read_keys, send_entered, wait, window,
-        write_to_terminal,
-    },
+    keys::{Key, KeyDecoder},
+    line::Outcome,
+    state::EditorState,
+    tty::{Stream, Tty, WaitFor, Wake, in_foreground, more_keys, read_keys, send_entered, wait},
     wrap::push_wrapped,
 };
 
@@ -29,7 +26,7 @@ const MAX_ENTERED: usize = 1024 * 1024;
 
 /// Longer text is printed in chunks of whole lines of about this many bytes, so that keys are
 /// handled in between: a slow connection may take a while for each.
-const PRINT_CHUNK: usize = 16 * 1024;
+pub(super) const PRINT_CHUNK: usize = 16 * 1024;
 
 /// Shown after a line that was never entered because of Ctrl-C or SIGINT, as shells do.
 const INTERRUPT_MARK: &str = "^C";
@@ -37,8 +34,24 @@ const INTERRUPT_MARK: &str = "^C";
 /// Shown after a line that comes back when the program returns to the foreground.
 const SUSPENDED_MARK: &str = "^Z";
 
+/// Has the terminal mark pasted text, so that a paste of several lines can be told from typing.
+const PASTE_MARKS_ON: &[u8] = b"\x1b[?2004h";
+const PASTE_MARKS_OFF: &[u8] = b"\x1b[?2004l";
+
+/// What is printed above the prompt.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Mode {
+pub(super) enum Printed {
+    /// Lines of the transcript.
+    Transcript,
+    /// Events for stdout, while the editor uses stderr. They are not divided into rows, because a
+    /// program may read them.
+    Json,
+    /// Reports of problems.
+    Report,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Mode {
     NotStarted,
     /// In the foreground: the prompt is shown and keys are read.
     Editing,
@@ -49,7 +62,7 @@ enum Mode {
 
 /// What the editor's thread does after a batch of keys.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum KeyResult {
+pub(super) enum KeyResult {
     Continue,
     /// The program was suspended, and is no longer in the foreground.
     Suspended,
@@ -75,15 +88,7 @@ pub(super) struct Editor {
 }
 
 impl Editor {
-    pub(super) fn new(tty: Tty, prompt: &'static str, dumb: bool) -> Self {
-        let state = EditorState {
-            prompt,
-            dumb,
-            mode: Mode::NotStarted,
-            line: Line::new(),
-            screen: Screen::default(),
-            has_printed: false,
-        };
+    pub(super) fn new(tty: Tty, state: EditorState) -> Self {
         Self {
             tty,
             turn: Mutex::new(()),
@@ -112,7 +117,7 @@ impl Editor {
         self.tty.restore();
     }
 
-    fn state(&self) -> MutexGuard<'_, EditorState> {
+    pub(super) fn state(&self) -> MutexGuard<'_, EditorState> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -129,7 +134,7 @@ impl Editor {
     /// In the foreground, takes the terminal over and shows the prompt.
     fn enter_foreground_or_background(&self, state: &mut EditorState) -> io::Result<()> {
         // Other programs may have written to the terminal, so the old prompt cannot be erased.
-        state.screen = Screen::default();
+        state.forget_screen();
         if !in_foreground() {
             state.mode = Mode::Background;
             return Ok(());
@@ -137,8 +142,11 @@ impl Editor {
         self.tty.take_over()?;
         state.mode = Mode::Editing;
         let mut out = b"\r".to_vec();
+        if !state.dumb {
+            out.extend_from_slice(PASTE_MARKS_ON);
+        }
         state.show_prompt(&mut out);
-        write_to_terminal(&out)
+        state.stream.write(&out)
     }
 
     /// Checks whether the program is in the foreground, and returns whether the editor is editing.
@@ -174,7 +182,7 @@ impl Editor {
                     let Some(keys) = read_keys(&mut buffer)? else {
                         return Ok(true);
                     };
-                    match self.handle_keys(keys, &mut decoder, entered)? {
+                    match self.handle_input(keys, &mut decoder, entered)? {
                         KeyResult::Continue => {}
                         KeyResult::Suspended => editing = false,
                         KeyResult::EndOfInput => return Ok(false),
@@ -190,10 +198,10 @@ impl Editor {
         }
     }
 
-    /// Applies keys to the line, updates the screen, and appends completed lines to `entered`.
-    fn handle_keys(
+    /// Applies what was read from the terminal.
+    fn handle_input(
         &self,
-        keys: &[u8],
+        input: &[u8],
         decoder: &mut KeyDecoder,
         entered: &mut BytesMut,
     ) -> io::Result<KeyResult> {
@@ -202,68 +210,93 @@ impl Editor {
             return Ok(KeyResult::EndOfInput);
         }
         if state.dumb {
-            return state.handle_kernel_line(keys, entered);
+            return state.handle_kernel_line(input, entered);
         }
+        let keys: Vec<Key> = input.iter().filter_map(|byte| decoder.push(*byte)).collect();
+        let mut result = self.handle_keys(&mut state, &keys, entered)?;
+        // The key Esc sends the byte that the sequences of other keys begin with.
+        if result == KeyResult::Continue && decoder.is_at_escape() && state.awaits_escape() {
+            drop(state);
+            if !more_keys()? {
+                *decoder = KeyDecoder::default();
+                result = self.handle_keys(&mut self.state(), &[Key::Escape], entered)?;
+            }
+        }
+        Ok(result)
+    }
+
+    /// Applies keys to the line, updates the screen, and appends completed lines to `entered`.
+    fn handle_keys(
+        &self,
+        state: &mut EditorState,
+        keys: &[Key],
+        entered: &mut BytesMut,
+    ) -> io::Result<KeyResult> {
         let mut out = Vec::new();
-        for key in keys.iter().filter_map(|byte| decoder.push(*byte)) {
-            match state.line.press(key) {
+        for key in keys {
+            match state.press(*key, &mut out, entered)? {
                 Outcome::Edited | Outcome::Unchanged => {}
                 Outcome::ClearScreen => {
-                    state.screen = Screen::default();
+                    state.forget_screen();
                     out.extend_from_slice(b"\x1b[H\x1b[2J");
                 }
-                Outcome::Entered => {
-                    state.leave_line("", &mut out);
-                    entered.extend_from_slice(state.line.take().as_bytes());
-                    entered.extend_from_slice(b"\n");
-                }
+                Outcome::Entered => state.enter(&mut out, entered),
                 // The rest of `keys` is lost. The kernel, too, discards input at Ctrl-Z.
-                Outcome::Suspend => return self.suspend(&mut state, out),
+                Outcome::Suspend => return self.suspend(state, out),
                 Outcome::EndOfInput => {
-                    return write_to_terminal(&out).map(|()| KeyResult::EndOfInput);
+                    return state.stream.write(&out).map(|()| KeyResult::EndOfInput);
                 }
                 Outcome::Interrupted => {
-                    return write_to_terminal(&out).map(|()| KeyResult::Interrupted);
+                    return state.stream.write(&out).map(|()| KeyResult::Interrupted);
                 }
             }
         }
         state.show_prompt(&mut out);
-        write_to_terminal(&out)?;
+        state.stream.write(&out)?;
         Ok(KeyResult::Continue)
     }
 
     fn suspend(&self, state: &mut EditorState, mut out: Vec<u8>) -> io::Result<KeyResult> {
         state.leave_line(SUSPENDED_MARK, &mut out);
-        write_to_terminal(&out)?;
+        out.extend_from_slice(PASTE_MARKS_OFF);
+        state.stream.write(&out)?;
         state.mode = Mode::Background;
         self.tty.suspend()?;
         Ok(KeyResult::Suspended)
     }
 
     /// Prints whole lines above the prompt. Blocks while the terminal accepts no output.
-    pub(super) fn print(&self, mut text: &[u8]) -> io::Result<()> {
+    pub(super) fn print(&self, printed: Printed, mut text: &[u8]) -> io::Result<()> {
         while !text.is_empty() {
             let start = text.get(..PRINT_CHUNK).unwrap_or(text);
             let end = memchr::memrchr(b'\n', start).or_else(|| memchr::memchr(b'\n', text));
             let (chunk, rest) = text.split_at(end.map_or(text.len(), |end| end + 1));
-            self.print_chunk(chunk)?;
+            self.print_chunk(printed, chunk)?;
             text = rest;
         }
         Ok(())
     }
 
-    fn print_chunk(&self, text: &[u8]) -> io::Result<()> {
+    fn print_chunk(&self, printed: Printed, text: &[u8]) -> io::Result<()> {
         let mut state = self.state();
         let mut out = Vec::with_capacity(text.len() + 256);
         if state.mode == Mode::Editing {
             state.erase_prompt(&mut out);
         }
-        push_wrapped(window().columns, text, &mut out);
-        state.has_printed = true;
+        match printed {
+            Printed::Json => {
+                state.stream.write(&out)?;
+                out.clear();
+                Stream::Stdout.write(text)?;
+            }
+            Printed::Transcript => state.push_transcript(text, &mut out),
+            Printed::Report => push_wrapped(state.stream.window().columns, text, &mut out),
+        }
+        state.has_printed |= printed != Printed::Report;
         if state.mode == Mode::Editing {
             state.show_prompt(&mut out);
         }
-        write_to_terminal(&out)
+        state.stream.write(&out)
     }
 
     /// Ends the editor and restores the terminal's modes. With `erase_empty_prompt` a prompt without
@@ -272,6 +305,7 @@ impl Editor {
         let mut state = self.state();
         if state.mode == Mode::Editing {
             let mut out = Vec::new();
+            state.abandon_question();
             match state.line.is_empty() {
                 true if erase_empty_prompt => state.erase_prompt(&mut out),
                 true => state.leave_line("", &mut out),
@@ -280,11 +314,15 @@ impl Editor {
                 }
                 false => state.leave_line("", &mut out),
             }
+            if !state.dumb {
+                out.extend_from_slice(PASTE_MARKS_OFF);
+            }
             // If the terminal has hung up, this fails and nobody sees the screen.
-            let _ = write_to_terminal(&out);
+            let _ = state.stream.write(&out);
             self.restore_modes();
         }
         state.mode = Mode::Ended;
+        state.line.history.close();
         self.ended.store(true, Ordering::Release);
     }
 
@@ -293,64 +331,5 @@ impl Editor {
         let socket = self.line_socket.lock().unwrap_or_else(PoisonError::into_inner).take();
         // This fails if the reader has closed its end already, which is just as good.
         let _ = socket.map(|socket| socket.shutdown(Shutdown::Both));
-    }
-}
-
-/// The part of the editor behind the mutex.
-#[derive(Debug)]
-struct EditorState {
-    prompt: &'static str,
-    dumb: bool,
-    mode: Mode,
-    line: Line,
-    screen: Screen,
-    /// Whether something has been printed. The prompt is not shown before.
-    has_printed: bool,
-}
-
-impl EditorState {
-    /// Shows the prompt and the line.
-    fn show_prompt(&mut self, out: &mut Vec<u8>) {
-        if !self.has_printed {
-            return;
-        }
-        if self.dumb {
-            out.extend_from_slice(self.prompt.as_bytes());
-        } else {
-            let line = self.line.around_cursor();
-            self.screen.show(window(), self.prompt, line, out);
-        }
-    }
-
-    /// Erases the prompt and the line. A dumb terminal cannot erase: output goes to the next row.
-    fn erase_prompt(&mut self, out: &mut Vec<u8>) {
-        if !self.dumb {
-            self.screen.erase(window(), out);
-        } else if self.has_printed {
-            out.push(b'\n');
-        }
-    }
-
-    /// Leaves the prompt and the line on the screen, followed by `mark`, and goes to the next row.
-    fn leave_line(&mut self, mark: &str, out: &mut Vec<u8>) {
-        if self.dumb {
-            out.push(b'\n');
-        } else {
-            let (before, after) = self.line.around_cursor();
-            let line = [before, after, mark].concat();
-            self.screen.leave(window(), self.prompt, &line, out);
-        }
-    }
-
-    /// Takes a line that the kernel has edited, or the part of one that Ctrl-C has cut off.
-    fn handle_kernel_line(&mut self, line: &[u8], entered: &mut BytesMut) -> io::Result<KeyResult> {
-        if line.ends_with(&[CTRL_C]) {
-            return Ok(KeyResult::Interrupted);
-        }
-        entered.extend_from_slice(line);
-        let mut out = Vec::new();
-        self.show_prompt(&mut out);
-        write_to_terminal(&out)?;
-        Ok(KeyResult::Continue)
     }
 }

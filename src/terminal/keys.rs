@@ -33,6 +33,18 @@ pub(super) enum Key {
     ClearScreen,
     Interrupt,
     Suspend,
+    Tab,
+    /// Ctrl-R: searches the history for an earlier line.
+    Search,
+    /// Ctrl-S: searches it for a later line.
+    SearchForward,
+    /// Ctrl-G: cancels a search.
+    Abort,
+    /// Esc alone. The decoder never returns it: only time can tell it from an Alt key.
+    Escape,
+    /// What follows, up to [`PasteEnd`](Self::PasteEnd), has been pasted.
+    PasteStart,
+    PasteEnd,
 }
 
 /// The decoder keeps this many bytes of a sequence's parameters. No known key has more.
@@ -60,6 +72,11 @@ enum DecoderState {
 pub(super) struct KeyDecoder(DecoderState);
 
 impl KeyDecoder {
+    /// Whether the last byte was ESC, which is a key or the beginning of one.
+    pub(super) fn is_at_escape(&self) -> bool {
+        matches!(self.0, DecoderState::Escape)
+    }
+
     /// Takes the next byte. Returns a key if the byte completes one.
     pub(super) fn push(&mut self, byte: u8) -> Option<Key> {
         match std::mem::take(&mut self.0) {
@@ -82,7 +99,8 @@ impl KeyDecoder {
         Some(match byte {
             0x1b => return self.enter(DecoderState::Escape),
             b'\r' | b'\n' => Key::Enter,
-            b'\t' | b' '..=b'~' => Key::Char(char::from(byte)),
+            b'\t' => Key::Tab,
+            b' '..=b'~' => Key::Char(char::from(byte)),
             0x7f | 0x08 => Key::Backspace,
             // The first byte of a UTF-8 character of two, three or four bytes.
             0xc2..=0xdf => return self.enter(DecoderState::Character(u32::from(byte & 0x1f), 1)),
@@ -95,10 +113,13 @@ impl KeyDecoder {
                 b'd' => Key::DeleteOrEof,
                 b'e' => Key::End,
                 b'f' => Key::Right,
+                b'g' => Key::Abort,
                 b'k' => Key::KillToEnd,
                 b'l' => Key::ClearScreen,
                 b'n' => Key::Newer,
                 b'p' => Key::Older,
+                b'r' => Key::Search,
+                b's' => Key::SearchForward,
                 b't' => Key::Transpose,
                 b'u' => Key::KillToStart,
                 b'w' => Key::KillBlankWordBack,
@@ -138,6 +159,8 @@ impl KeyDecoder {
                 Some(b"3") if parameters.contains(&b';') => Some(Key::KillWord),
                 Some(b"3") => Some(Key::Delete),
                 Some(b"4" | b"8") => Some(Key::End),
+                Some(b"200") => Some(Key::PasteStart),
+                Some(b"201") => Some(Key::PasteEnd),
                 _ => None,
             },
             _ => final_letter(byte, &parameters),
@@ -206,7 +229,7 @@ mod tests {
     #[test]
     fn ignores_the_sequences_of_unbound_keys() {
         let unbound =
-            b"\x1b[15~\x1b[[A\x1bOP\x1b[200~\x1b[<0;12;13M\x1b[1;2;3;4;5;6;7;8;9;10;11R\x1bx";
+            b"\x1b[15~\x1b[[A\x1bOP\x1b[20~\x1b[<0;12;13M\x1b[1;2;3;4;5;6;7;8;9;10;11R\x1bx";
         assert_eq!(keys(unbound), []);
         assert_eq!(keys(b"\x1b\x1b[Ax"), [Key::Older, Key::Char('x')]);
     }

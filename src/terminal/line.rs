@@ -1,19 +1,16 @@
 //! The line being edited, its history, and its kill buffer.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use rustyline::{
     At, Movement, Word,
     line_buffer::{ChangeListener, DeleteListener, Direction, LineBuffer},
 };
 
-use super::keys::Key;
-
-/// How many entered lines the history keeps.
-const HISTORY: usize = 1000;
-
-/// The history keeps no line longer than this, in bytes.
-const MAX_HISTORY_LINE: usize = 16 * 1024;
+use super::{
+    history::{History, MAX_HISTORY_LINE},
+    keys::Key,
+};
 
 /// The longest line that can be typed or pasted, in bytes. The buffer grows as needed. This is
 /// larger than any likely `limits.max_line`, so that the user sees that limit's error and not a
@@ -40,7 +37,7 @@ pub(super) enum Outcome {
 pub(super) struct Line {
     buffer: LineBuffer,
     kills: KillBuffer,
-    history: VecDeque<String>,
+    pub(super) history: History,
     /// The position in the history of the line on display. `history.len()` stands for the new line.
     position: usize,
     /// Edits to lines of the history, and the new line while another one is on display. Entering a
@@ -53,7 +50,7 @@ impl Line {
         Self {
             buffer: LineBuffer::with_capacity(MAX_LINE),
             kills: KillBuffer::default(),
-            history: VecDeque::new(),
+            history: History::default(),
             position: 0,
             edited: BTreeMap::new(),
         }
@@ -98,8 +95,29 @@ impl Line {
             Key::Suspend => return Outcome::Suspend,
             Key::Interrupt => return Outcome::Interrupted,
             Key::Enter => return Outcome::Entered,
+            Key::Tab => line.insert('\t', 1, kills).is_some(),
+            // These have no meaning outside a search or a paste.
+            Key::Search
+            | Key::SearchForward
+            | Key::Abort
+            | Key::Escape
+            | Key::PasteStart
+            | Key::PasteEnd => false,
         };
         if changed { Outcome::Edited } else { Outcome::Unchanged }
+    }
+
+    /// Inserts text at the cursor. Text that would make the line too long is dropped.
+    pub(super) fn insert(&mut self, text: &str) {
+        if !text.is_empty() {
+            self.buffer.yank(text, 1, &mut self.kills);
+        }
+    }
+
+    /// Fills the history with the lines of earlier runs. Only before anything is typed.
+    pub(super) fn set_history(&mut self, history: History) {
+        self.position = history.len();
+        self.history = history;
     }
 
     /// Takes the line, adds it to the history, and starts an empty one.
@@ -107,13 +125,7 @@ impl Line {
         let line = self.buffer.as_str().to_owned();
         self.replace("");
         self.edited.clear();
-        let repeated = self.history.back() == Some(&line);
-        if !line.is_empty() && line.len() <= MAX_HISTORY_LINE && !repeated {
-            self.history.push_back(line.clone());
-            if self.history.len() > HISTORY {
-                self.history.pop_front();
-            }
-        }
+        self.history.add(&line);
         self.position = self.history.len();
         line
     }
@@ -127,8 +139,9 @@ impl Line {
             return false;
         }
         // The new line has been saved in `edited` by the time that it can be recalled.
-        let recalled = self.edited.get(&position).or_else(|| self.history.get(position));
-        let Some(recalled) = recalled.cloned() else {
+        let edited = self.edited.get(&position).map(String::as_str);
+        let recalled = edited.or_else(|| self.history.get(position));
+        let Some(recalled) = recalled.map(str::to_owned) else {
             return false;
         };
         let line = self.buffer.as_str();
@@ -139,6 +152,21 @@ impl Line {
         self.position = position;
         self.replace(&recalled);
         true
+    }
+
+    /// Puts the line at `position` of the history on display, without edits made to it before, and the
+    /// cursor at this byte of it.
+    pub(super) fn recall_found(&mut self, position: usize, cursor: usize) {
+        if position == self.position {
+            let found = self.history.get(position).unwrap_or_default().to_owned();
+            self.replace(&found);
+        } else {
+            self.edited.remove(&position);
+            self.recall(position);
+        }
+        if self.buffer.as_str().is_char_boundary(cursor) {
+            self.buffer.set_pos(cursor);
+        }
     }
 
     fn replace(&mut self, line: &str) {

@@ -14,19 +14,26 @@
 //! failed between 6 and 17 of the terminal tests. `ARCHITECTURE.md`, section "Why the line editor is
 //! the project's own", says which, and when to look at them again.
 
+mod complete;
 mod editor;
+mod history;
 mod keys;
+mod layout;
 mod line;
+mod options;
+mod paste;
 mod screen;
+mod search;
+mod state;
 mod tty;
 mod wrap;
 
 use std::{
-    ffi::OsStr,
     io::{self, IsTerminal, Write},
     os::unix::net::UnixStream,
+    path::PathBuf,
     pin::Pin,
-    sync::{Arc, mpsc},
+    sync::{Arc, Mutex, PoisonError, mpsc},
     task::{Context, Poll},
     thread,
     time::Duration,
@@ -42,51 +49,101 @@ use tokio::{
     task::JoinHandle,
 };
 
-use self::{editor::Editor, tty::Tty};
+pub use self::options::{Completer, TerminalOptions};
+use self::{
+    editor::{Editor, Printed},
+    history::Writing,
+    state::EditorState,
+    tty::{Stream, Tty},
+};
 use crate::blocking;
 
 /// How long a terminal that accepts no output may delay the end of the editor.
 const END_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The terminal at both stdin and stdout. Dropping it ends the editor as [`closer`](Self::closer)
-/// does.
+/// The terminal at stdin and stdout, or stderr if stdout is for JSON. Dropping it ends the editor as
+/// [`closer`](Self::closer) does.
 #[derive(Debug)]
 pub struct Terminal {
+    program: &'static str,
     editor: Arc<Editor>,
+    has_colors: bool,
+    /// What the lines on stdout are; None if stdout is no terminal.
+    stdout: Option<Printed>,
+    /// The file of the history, until the editor starts.
+    history: Option<PathBuf>,
+    writing: WritingSlot,
     /// Notified when the user has asked the program to stop.
     quit: Arc<Notify>,
 }
 
+type WritingSlot = Arc<Mutex<Option<Writing>>>;
+
 impl Terminal {
-    /// Returns the terminal, or None unless both stdin and stdout are terminals. Does not change the
-    /// terminal yet.
-    ///
-    /// If `prompt` begins with a newline, an empty row separates it from the transcript. Arriving
-    /// lines are printed above that row. `term` is the value of the environment variable `TERM`.
+    /// Returns the terminal, or None unless both stdin and the editor's output are terminals. The
+    /// editor's output is stdout, or stderr with the option `json`. Does not change the terminal yet.
     ///
     /// # Errors
     ///
     /// The operating system's error if it cannot read the terminal's modes.
-    pub fn open(prompt: &'static str, term: Option<&OsStr>) -> io::Result<Option<Self>> {
-        if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+    pub fn open(options: TerminalOptions) -> io::Result<Option<Self>> {
+        let stream = if options.json { Stream::Stderr } else { Stream::Stdout };
+        if !io::stdin().is_terminal() || !stream.is_terminal() {
             return Ok(None);
         }
-        let dumb = term.is_none_or(|term| term.is_empty() || term == "dumb");
-        let editor = Arc::new(Editor::new(Tty::open(dumb)?, prompt, dumb));
-        Ok(Some(Self { editor, quit: Arc::default() }))
+        let dumb = options.is_dumb();
+        let printed = if options.json { Printed::Json } else { Printed::Transcript };
+        let stdout = Stream::Stdout.is_terminal().then_some(printed);
+        let has_colors = !dumb && !options.no_color;
+        let TerminalOptions { program, prompt, help, completer, history, .. } = options;
+        let mut state = EditorState::new(stream, dumb, prompt, help, completer);
+        // Nothing else would make the prompt appear.
+        state.has_printed = stdout.is_none();
+        let editor = Arc::new(Editor::new(Tty::open(dumb)?, state));
+        let (writing, quit) = (WritingSlot::default(), Arc::default());
+        Ok(Some(Self { program, editor, has_colors, stdout, history, writing, quit }))
     }
 
-    /// Returns a writer that prints whole lines above the prompt. Before the editor starts and after
-    /// it has ended, the writer prints to the terminal directly.
+    /// Whether the terminal can show colors and the user has not turned them off.
     #[must_use]
-    pub fn printer(&self) -> TerminalPrinter {
-        TerminalPrinter { editor: Arc::clone(&self.editor), partial_line: Vec::new() }
+    pub fn has_colors(&self) -> bool {
+        self.has_colors
+    }
+
+    /// Returns a writer that prints whole lines above the prompt, or None if stdout is no terminal.
+    /// Before the editor starts and after it has ended, the writer prints to the terminal directly.
+    #[must_use]
+    pub fn printer(&self) -> Option<TerminalPrinter> {
+        self.stdout.map(|printed| self.printer_of(printed))
     }
 
     /// Returns a writer for stderr. It prints above the prompt if stderr is a terminal, too.
     #[must_use]
     pub fn err_printer(&self) -> Box<dyn Write + Send> {
-        if io::stderr().is_terminal() { Box::new(self.printer()) } else { Box::new(io::stderr()) }
+        match io::stderr().is_terminal() {
+            true => Box::new(self.printer_of(Printed::Report)),
+            false => Box::new(io::stderr()),
+        }
+    }
+
+    fn printer_of(&self, printed: Printed) -> TerminalPrinter {
+        TerminalPrinter { editor: Arc::clone(&self.editor), printed, partial_line: Vec::new() }
+    }
+
+    /// Reads the history, if there is a file of it.
+    fn open_history(&mut self) -> io::Result<()> {
+        let Some(path) = self.history.take() else {
+            return Ok(());
+        };
+        let (editor, program) = (Arc::clone(&self.editor), self.program);
+        let report = move |sentence: &str| {
+            // If the terminal has hung up, nobody would read it.
+            let _ = editor.print(Printed::Report, format!("{program}: {sentence}\n").as_bytes());
+        };
+        let (history, writing) = history::open(path, report)?;
+        self.editor.state().line.set_history(history);
+        *self.writing.lock().unwrap_or_else(PoisonError::into_inner) = writing;
+        Ok(())
     }
 
     /// Starts the editor. It shows the prompt as soon as something has been printed, so that a transcript
@@ -102,6 +159,7 @@ impl Terminal {
     ///
     /// Outside a tokio runtime.
     pub fn start(&mut self) -> io::Result<TerminalInput> {
+        self.open_history()?;
         let (editor_end, reader_end) = UnixStream::pair()?;
         editor_end.set_nonblocking(true)?;
         reader_end.set_nonblocking(true)?;
@@ -153,14 +211,23 @@ impl Terminal {
     /// has interrupted the program; later output starts on a new row. It does nothing if the editor has
     /// ended before, and gives up updating the screen after a second if the terminal accepts no output.
     pub fn closer(&self) -> impl FnOnce() + Send + use<> {
-        let editor = Arc::clone(&self.editor);
-        move || end(&editor)
+        let (editor, writing) = (Arc::clone(&self.editor), Arc::clone(&self.writing));
+        move || close(&editor, &writing)
     }
 }
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        end(&self.editor);
+        close(&self.editor, &self.writing);
+    }
+}
+
+/// Ends the editor, and waits until the history has been written, but not for long.
+fn close(editor: &Arc<Editor>, writing: &WritingSlot) {
+    end(editor);
+    let writing = writing.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(writing) = writing {
+        writing.wait();
     }
 }
 
@@ -168,6 +235,7 @@ impl Drop for Terminal {
 #[derive(Debug)]
 pub struct TerminalPrinter {
     editor: Arc<Editor>,
+    printed: Printed,
     /// Text after the last LF: it is printed once its line is complete.
     partial_line: Vec<u8>,
 }
@@ -177,11 +245,11 @@ impl Write for TerminalPrinter {
         let end_of_lines = memchr::memrchr(b'\n', text).map_or(0, |at| at + 1);
         let (lines, partial_line) = text.split_at(end_of_lines);
         if self.partial_line.is_empty() {
-            self.editor.print(lines)?;
+            self.editor.print(self.printed, lines)?;
         } else if !lines.is_empty() {
             let mut all = std::mem::take(&mut self.partial_line);
             all.extend_from_slice(lines);
-            self.editor.print(&all)?;
+            self.editor.print(self.printed, &all)?;
         }
         self.partial_line.extend_from_slice(partial_line);
         Ok(text.len())
@@ -190,7 +258,7 @@ impl Write for TerminalPrinter {
     /// Prints an incomplete line, too, unless a prompt is on the screen.
     fn flush(&mut self) -> io::Result<()> {
         if !self.partial_line.is_empty() && !self.editor.is_editing() {
-            self.editor.print(&std::mem::take(&mut self.partial_line))?;
+            self.editor.print(self.printed, &std::mem::take(&mut self.partial_line))?;
         }
         Ok(())
     }

@@ -1,12 +1,15 @@
 //! The bottom rows of the screen: the prompt and the line being edited.
 //!
-//! The line is always written as one text that the terminal itself wraps, so that the terminal can
-//! wrap it again when its window changes. This module computes only how many rows the text takes.
-//! It never moves the cursor to a computed column, because terminals disagree about the width of
-//! characters of several code points. It moves the cursor by writing the text up to it.
+//! The line is written as one text that the terminal itself wraps, so that the terminal can wrap it
+//! again when its window changes. Only rows that terminals would wrap differently end with line breaks
+//! (see [`Layout`]). This module computes only how many rows the text takes. It never moves the cursor to
+//! a computed column, because terminals disagree about the width of characters of several code points. It
+//! moves the cursor by writing the text up to it.
 
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
+
+use super::layout::{Layout, cursor_after, max_text_width, max_width};
 
 /// The distance between tab stops, in columns.
 pub(super) const TAB: usize = 8;
@@ -21,12 +24,14 @@ pub(super) struct Window {
     pub(super) rows: usize,
 }
 
-/// The text on the screen below the transcript: what is before the cursor, prompt included, and
-/// what is after it.
+/// The text on the screen below the transcript, laid out: what is before the cursor, prompt included,
+/// and what is after it.
 #[derive(Debug, Default)]
 pub(super) struct Screen {
     before: String,
     after: String,
+    /// How many columns the window had when the text was written.
+    columns: usize,
 }
 
 impl Screen {
@@ -60,8 +65,14 @@ impl Screen {
     /// Erases the prompt and the line, and leaves the cursor where they began.
     pub(super) fn erase(&mut self, window: Window, out: &mut Vec<u8>) {
         if !self.before.is_empty() || !self.after.is_empty() {
-            // The row is computed anew: the window may have changed since the text was drawn.
-            move_up(cursor_after(window, &self.before).0, out);
+            // If the window has changed since the text was drawn, and the text now fills its last row,
+            // then the cursor is at the end of that row on some terminals, and below it on others.
+            // After these spaces, it is below it on all of them.
+            if self.columns != window.columns && fills_last_row(window, &self.before) {
+                out.extend_from_slice(b"  \r");
+            }
+            // The row is computed anew for the same reason.
+            move_up(cursor_after(window.columns, &self.before).0, out);
             // The space is for tmux: if erasing began in the very first cell of the window, tmux
             // would copy the whole window into its scrollback.
             out.extend_from_slice(b" \x1b[J\r");
@@ -72,12 +83,25 @@ impl Screen {
     /// Leaves the prompt and the whole line on the screen, and moves the cursor to the next row.
     pub(super) fn leave(&mut self, window: Window, prompt: &str, line: &str, out: &mut Vec<u8>) {
         let (line, after) = expand_tabs(prompt, line, "");
-        self.replace_with(window, Self { before: [prompt, &line].concat(), after }, out);
+        self.replace_with(window, Self::laid_out(window, &[prompt, &line].concat(), &after), out);
         // After a line that fills its last row the cursor is on a new row already.
-        if cursor_after(window, &self.before).1 > 0 {
+        if cursor_after(window.columns, &self.before).1 > 0 {
             out.push(b'\n');
         }
         *self = Self::default();
+    }
+
+    fn laid_out(window: Window, before: &str, after: &str) -> Self {
+        let mut layout = Layout::new(window.columns);
+        layout.push(before);
+        let end_of_before = layout.text().len();
+        layout.push(after);
+        let (before, after) = layout.text().split_at(end_of_before);
+        Self { before: before.to_owned(), after: after.to_owned(), columns: window.columns }
+    }
+
+    fn rows(&self) -> usize {
+        cursor_after(self.columns, &[&self.before[..], &self.after].concat()).0 + 1
     }
 
     /// What to show of the prompt and the line. If they do not fit into the window, this is the part
@@ -85,23 +109,32 @@ impl Screen {
     fn fitted(window: Window, prompt: &str, before: &str, after: &str) -> Self {
         let cells = window.rows * window.columns;
         let surely_too_long = before.len() + after.len() > cells * MAX_CLUSTER;
-        let text = || [prompt, before, after].concat();
-        if !surely_too_long && cursor_after(window, &text()).0 < window.rows {
-            return Self { before: [prompt, before].concat(), after: after.to_owned() };
+        if !surely_too_long {
+            let all = Self::laid_out(window, &[prompt, before].concat(), after);
+            if all.rows() <= window.rows {
+                return all;
+            }
         }
+        let before = [prompt.trim_start_matches('\n'), before].concat();
         // One column and one row less than the window has: a wide character may not fit into the
         // last column.
-        let room = (window.rows - 1) * (window.columns - 1);
-        let before = [prompt.trim_start_matches('\n'), before].concat();
-        let reserved = prefix_within(after, room / 2).width();
-        let before = suffix_within(&before, room - reserved);
-        let after = prefix_within(after, room.saturating_sub(before.width()));
-        Self { before: before.to_owned(), after: after.to_owned() }
+        let mut room = (window.rows - 1) * (window.columns - 1);
+        loop {
+            let reserved = max_text_width(prefix_within(after, room / 2));
+            let shown = suffix_within(&before, room - reserved);
+            let after = prefix_within(after, room.saturating_sub(max_text_width(shown)));
+            let part = Self::laid_out(window, shown, after);
+            // Rows that end early because of a cluster of uncertain width may take more room.
+            if part.rows() <= window.rows || room == 0 {
+                return part;
+            }
+            room = room.saturating_sub(window.columns);
+        }
     }
 
     /// Whether writing `typed` at the cursor turns this screen into `next`.
     fn extended_by(&self, typed: &str, next: &Self) -> bool {
-        let shown = !self.before.is_empty();
+        let shown = !self.before.is_empty() && self.columns == next.columns;
         // A character of width zero may change the cluster that is on the screen already.
         let apart = typed.chars().next().is_none_or(|c| c.encode_utf8(&mut [0; 4]).width() > 0);
         shown && apart && self.after.is_empty() && next.after.is_empty()
@@ -112,7 +145,7 @@ impl Screen {
         out.extend_from_slice(whole.as_bytes());
         wrap_if_full(window, &whole, out);
         if !self.after.is_empty() {
-            move_up(cursor_after(window, &whole).0, out);
+            move_up(cursor_after(window.columns, &whole).0, out);
             out.extend_from_slice(self.before.as_bytes());
             if fills_last_row(window, &self.before) {
                 out.push(b'\n');
@@ -139,27 +172,9 @@ fn suffix_within(text: &str, mut cells: usize) -> &str {
 
 /// Takes the cells that a cluster needs, and returns whether there were enough.
 fn take_cells(cluster: &str, cells: &mut usize) -> bool {
-    let remaining = cells.checked_sub(cluster.width());
+    let remaining = cells.checked_sub(max_width(cluster));
     *cells = remaining.unwrap_or(0);
     remaining.is_some()
-}
-
-/// The row and the column of the cursor after `text`, which starts at row 0, column 0.
-fn cursor_after(window: Window, text: &str) -> (usize, usize) {
-    let (mut row, mut column) = (0, 0);
-    for cluster in text.graphemes(true) {
-        if cluster == "\n" {
-            (row, column) = (row + 1, 0);
-            continue;
-        }
-        let width = cluster.width();
-        if column + width <= window.columns {
-            column += width;
-        } else {
-            (row, column) = (row + 1, width);
-        }
-    }
-    if column >= window.columns { (row + 1, 0) } else { (row, column) }
 }
 
 /// The two parts of the line with tabs replaced by spaces. Terminals do not wrap at a tab, and a tab
@@ -183,7 +198,7 @@ fn expand_tabs(prompt: &str, before: &str, after: &str) -> (String, String) {
 /// Whether `text` fills its last row. The terminal then keeps the cursor on that row until more
 /// text follows.
 fn fills_last_row(window: Window, text: &str) -> bool {
-    !text.is_empty() && !text.ends_with('\n') && cursor_after(window, text).1 == 0
+    !text.is_empty() && !text.ends_with('\n') && cursor_after(window.columns, text).1 == 0
 }
 
 /// Moves the cursor to the next row if `text`, which ends at the cursor, fills its last row.

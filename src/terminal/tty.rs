@@ -1,7 +1,7 @@
 //! The terminal device: its modes, its window size, reading and writing.
 
 use std::{
-    io,
+    io::{self, IsTerminal},
     os::{fd::AsFd, unix::net::UnixStream},
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -33,7 +33,10 @@ const DISABLED: u8 = 0;
 /// The window size to assume if the terminal does not report one.
 const DEFAULT_WINDOW: Window = Window { columns: 80, rows: 24 };
 
-/// The terminal at stdin and stdout.
+/// How long the rest of a key's sequence may take to follow the byte that begins it.
+const ESCAPE_DELAY: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+
+/// The terminal at stdin.
 #[derive(Debug)]
 pub(super) struct Tty {
     /// The modes found when the editor last took the terminal over. `restore` sets them again.
@@ -116,12 +119,41 @@ pub(super) fn in_foreground() -> bool {
     tcgetpgrp(io::stdin()).map_or(true, |foreground| foreground == getpgrp())
 }
 
-pub(super) fn window() -> Window {
-    match tcgetwinsize(io::stdout()) {
-        Ok(size) if size.ws_col > 1 && size.ws_row > 1 => {
-            Window { columns: size.ws_col.into(), rows: size.ws_row.into() }
+/// The stream that the editor writes to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Stream {
+    Stdout,
+    Stderr,
+}
+
+impl Stream {
+    pub(super) fn is_terminal(self) -> bool {
+        match self {
+            Self::Stdout => io::stdout().is_terminal(),
+            Self::Stderr => io::stderr().is_terminal(),
         }
-        _ => DEFAULT_WINDOW,
+    }
+
+    pub(super) fn window(self) -> Window {
+        let size = match self {
+            Self::Stdout => tcgetwinsize(io::stdout()),
+            Self::Stderr => tcgetwinsize(io::stderr()),
+        };
+        match size {
+            Ok(size) if size.ws_col > 1 && size.ws_row > 1 => {
+                Window { columns: size.ws_col.into(), rows: size.ws_row.into() }
+            }
+            _ => DEFAULT_WINDOW,
+        }
+    }
+
+    /// Writes directly: Rust's stdout would buffer.
+    pub(super) fn write(self, text: &[u8]) -> io::Result<()> {
+        match self {
+            _ if text.is_empty() => Ok(()),
+            Self::Stdout => blocking::write_all(io::stdout(), text),
+            Self::Stderr => blocking::write_all(io::stderr(), text),
+        }
     }
 }
 
@@ -190,9 +222,14 @@ pub(super) fn wait(wait_for: WaitFor, line_socket: &UnixStream) -> io::Result<Wa
     }
 }
 
-/// Writes to the terminal directly: Rust's stdout would buffer.
-pub(super) fn write_to_terminal(text: &[u8]) -> io::Result<()> {
-    blocking::write_all(io::stdout(), text)
+/// Whether more keys are there, or come at once.
+pub(super) fn more_keys() -> io::Result<bool> {
+    let stdin = io::stdin();
+    match poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&ESCAPE_DELAY)) {
+        Ok(ready) => Ok(ready > 0),
+        Err(Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Reads keys, possibly none. Returns None at the end of the terminal's input.

@@ -2,9 +2,9 @@
 //! client can pad a line until the rest of it looks like a row of the program's own.
 
 use unicode_segmentation::UnicodeSegmentation;
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthChar;
 
-use super::screen::TAB;
+use super::{layout::max_width, screen::TAB};
 
 /// What each further row starts with.
 const INDENT: &str = "  ";
@@ -46,7 +46,15 @@ fn push_rows(columns: usize, line: &str, out: &mut Vec<u8>) {
         column += width(column);
         out.extend_from_slice(part.as_bytes());
     };
+    let mut in_color = false;
     for cluster in line.graphemes(true) {
+        // The program's own codes for colors, `ESC [ … m`, take no columns. Other escape sequences do not
+        // get here, because the transcript escapes them.
+        if in_color || cluster == "\x1b" {
+            in_color = cluster != "m";
+            push(cluster, &|_| 0);
+            continue;
+        }
         let width = max_width(cluster);
         if cluster == "\t" {
             push(cluster, &|column| TAB - column % TAB);
@@ -60,14 +68,6 @@ fn push_rows(columns: usize, line: &str, out: &mut Vec<u8>) {
             }
         }
     }
-}
-
-/// The most columns that the cluster takes. Terminals that do not know a sequence, such as that of a
-/// family emoji, show its characters one by one. With a smaller width, such a terminal would wrap the
-/// row itself, at a place that the client has chosen.
-fn max_width(cluster: &str) -> usize {
-    let characters: usize = cluster.chars().map(|one| one.width().unwrap_or(1)).sum();
-    characters.max(cluster.width())
 }
 
 #[cfg(test)]
@@ -111,6 +111,15 @@ mod tests {
         // This is one cluster, wider than the window.
         let endless = "👩\u{200d}".repeat(20) + "👩";
         assert!(wrapped(10, &endless).lines().all(|row| row.chars().count() <= 10));
+    }
+
+    #[test]
+    fn codes_for_colors_take_no_columns() {
+        let colored = |text| format!("\x1b[38;5;31m{text}\x1b[39m");
+        let text = colored("[anna]") + "6789";
+        assert_eq!(wrapped(10, &text), text);
+        assert_eq!(wrapped(10, &(text.clone() + "ab")), text + "\n  ab");
+        assert_eq!(wrapped(10, &colored("0123456789ab")), colored("0123456789\n  ab"));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use pty_process::{
     blocking::{Command, Pts, Pty},
 };
 use rustix::{
+    event::{PollFd, PollFlags, poll},
     process::{Pid, Signal, kill_process},
     termios::tcgetattr,
 };
@@ -39,6 +40,8 @@ pub(crate) struct OnPty {
     exit: mpsc::Receiver<io::Result<ExitStatus>>,
     exited: Cell<bool>,
     threads: Vec<thread::JoinHandle<()>>,
+    /// The reading thread ends when this is closed.
+    keep_reading: Option<io::PipeWriter>,
     modes_before: String,
 }
 
@@ -48,8 +51,14 @@ struct Seen {
 }
 
 impl OnPty {
-    /// Starts a program on a new terminal with this many rows and columns.
-    pub(crate) fn start(
+    /// Starts a program on a new terminal with this many rows and columns, without a history.
+    pub(crate) fn start(program: &str, args: &[&str], term: &str, window: (u16, u16)) -> Self {
+        Self::start_in(&[], program, args, term, window)
+    }
+
+    /// Starts it with these environment variables, too.
+    pub(crate) fn start_in(
+        environment: &[(&str, &str)],
         program: &str,
         args: &[&str],
         term: &str,
@@ -67,6 +76,8 @@ impl OnPty {
         for name in linehub_variables() {
             command = command.env_remove(name);
         }
+        command = command.env("LINEHUB_HISTORY", "off").env_remove("NO_COLOR");
+        command = command.envs(environment.iter().copied());
         let mut child = command.spawn_borrowed(&pts).unwrap();
         let pid = Pid::from_child(&child);
 
@@ -79,7 +90,8 @@ impl OnPty {
         let seen = Arc::new((Mutex::new(seen), Condvar::new()));
         let pty = Arc::new(pty);
         let (source, sink) = (Arc::clone(&pty), Arc::clone(&seen));
-        let reading = thread::spawn(move || read(&source, &sink));
+        let (stop, keep_reading) = io::pipe().unwrap();
+        let reading = thread::spawn(move || read(&source, &sink, &stop));
         Self {
             pty,
             pts: Some(pts),
@@ -88,6 +100,7 @@ impl OnPty {
             exit,
             exited: Cell::new(false),
             threads: vec![waiting, reading],
+            keep_reading: Some(keep_reading),
             modes_before,
         }
     }
@@ -153,7 +166,23 @@ impl OnPty {
 
     /// Whether the terminal has the modes that it had before the program started.
     pub(crate) fn has_its_original_modes(&self) -> bool {
-        modes(&self.pty) == self.modes_before && !self.seen().screen.screen().bracketed_paste()
+        self.has_its_original_kernel_modes() && !self.seen().screen.screen().bracketed_paste()
+    }
+
+    /// The same for the modes of the kernel alone. Those of the screen cannot be restored while the
+    /// terminal accepts no output.
+    pub(crate) fn has_its_original_kernel_modes(&self) -> bool {
+        modes(&self.pty) == self.modes_before
+    }
+
+    /// Closes the terminal, and waits until the program has ended.
+    pub(crate) fn hang_up(mut self) {
+        // The reading thread holds the master side, too.
+        self.keep_reading = None;
+        self.threads.pop().unwrap().join().unwrap();
+        self.pts = None;
+        self.pty = Arc::new(pty_process::blocking::open().unwrap().0);
+        self.exit_status();
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -196,9 +225,18 @@ fn is_ignored(signal: Signal) -> bool {
     u64::from_str_radix(mask.trim(), 16).unwrap() >> (signal.as_raw() - 1) & 1 == 1
 }
 
-fn read(mut pty: &Pty, seen: &(Mutex<Seen>, Condvar)) {
+/// Reads until the terminal hangs up or the other end of `stop` is closed.
+fn read(mut pty: &Pty, seen: &(Mutex<Seen>, Condvar), stop: &io::PipeReader) {
     let mut buffer = [0; 4096];
-    while let Ok(length @ 1..) = pty.read(&mut buffer) {
+    loop {
+        let mut fds = [PollFd::new(pty, PollFlags::IN), PollFd::new(stop, PollFlags::IN)];
+        poll(&mut fds, None).unwrap();
+        if !fds[1].revents().is_empty() {
+            return;
+        }
+        let Ok(length @ 1..) = pty.read(&mut buffer) else {
+            return;
+        };
         let mut guard = seen.0.lock().unwrap();
         guard.screen.process(&buffer[..length]);
         guard.bytes.extend_from_slice(&buffer[..length]);

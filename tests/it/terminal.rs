@@ -9,10 +9,14 @@ use crate::{
     support::Peer,
 };
 
+mod color;
+mod commands;
 mod dumb;
 mod ends;
+mod history;
 mod jobs;
 mod long_lines;
+mod paste;
 
 const UP: &str = "\x1b[A";
 const LEFT: &str = "\x1b[D";
@@ -22,6 +26,8 @@ const CTRL_D: &str = "\x04";
 const CTRL_K: &str = "\x0b";
 const CTRL_W: &str = "\x17";
 const CTRL_Y: &str = "\x19";
+const HELP: &str = "/help lists the commands, Ctrl-D stops the server";
+const CLIENT_HELP: &str = "The line exit or Ctrl-D ends the client";
 const PROMPT: &str = "> Enter message to send to all clients :";
 
 /// The address of the hub that listens on this port.
@@ -41,9 +47,18 @@ impl HubServer {
     }
 
     fn start_with(args: &[&str], term: &str, window: (u16, u16)) -> Self {
+        Self::start_in(&[], args, term, window)
+    }
+
+    fn start_in(
+        environment: &[(&str, &str)],
+        args: &[&str],
+        term: &str,
+        window: (u16, u16),
+    ) -> Self {
         let program = env!("CARGO_BIN_EXE_hub-server");
         let args = [args, &["--bind", "127.0.0.1", "0"]].concat();
-        let program = OnPty::start(program, &args, term, window);
+        let program = OnPty::start_in(environment, program, &args, term, window);
         let screen =
             program.wait_for(|screen| screen.contains("PORT : ") && screen.ends_with(PROMPT));
         let (_, rest) = screen.split_once("and PORT : ").unwrap();
@@ -170,7 +185,7 @@ fn recalls_earlier_lines_with_the_arrow_keys() {
 }
 
 #[test]
-fn sends_each_line_of_a_paste_and_keeps_the_last() {
+fn sends_each_line_of_a_paste_that_the_terminal_does_not_mark() {
     let server = HubServer::start("xterm-256color", WINDOW);
     let mut peer = server.connect();
     let pasted: Vec<String> = (0..300).map(|n| format!("pasted {n}")).collect();
@@ -190,6 +205,7 @@ fn ctrl_c_stops_the_server_and_leaves_the_line_on_the_screen() {
     assert_eq!(server.program.exit_status(), Some(0));
     let expected = format!(
         "> Server bound to IP : 127.0.0.1 and PORT : {port}\n\
+         {HELP}\n\
          > New connection [{name}]\n\
          {PROMPT} never sent^C\n\
          > Closing connection for client [{name}]...",
@@ -197,7 +213,7 @@ fn ctrl_c_stops_the_server_and_leaves_the_line_on_the_screen() {
         name = peer.address(),
     );
     server.program.shows(&expected);
-    server.program.cursor_comes_to(4, 0);
+    server.program.cursor_comes_to(5, 0);
     assert!(server.program.has_its_original_modes());
     assert_eq!(peer.line(), "");
 }
@@ -231,7 +247,7 @@ fn restores_the_terminal_when_the_server_is_terminated() {
         name = peer.address()
     );
     server.program.wait_for(|screen| screen.ends_with(&end));
-    server.program.cursor_comes_to(3, 0);
+    server.program.cursor_comes_to(4, 0);
     assert!(server.program.has_its_original_modes());
 }
 
@@ -245,7 +261,7 @@ fn leaves_a_half_typed_line_on_the_screen_when_the_server_is_terminated() {
     assert_eq!(server.program.exit_status(), Some(0));
     // Nobody pressed Ctrl-C.
     server.program.wait_for(|screen| screen.ends_with(&format!("{PROMPT} half typed")));
-    server.program.cursor_comes_to(2, 0);
+    server.program.cursor_comes_to(3, 0);
     assert!(server.program.has_its_original_modes());
 }
 
@@ -261,7 +277,7 @@ fn stops_although_the_terminal_accepts_no_output() {
     server.program.signal(Signal::TERM);
     assert_eq!(server.program.exit_status(), Some(0));
     drop(frozen);
-    assert!(server.program.has_its_original_modes());
+    assert!(server.program.has_its_original_kernel_modes());
 }
 
 #[test]
@@ -277,7 +293,7 @@ fn restores_the_terminal_at_the_second_signal() {
     server.program.signal(Signal::TERM);
     assert_eq!(server.program.exit_status(), Some(1));
     drop(frozen);
-    assert!(server.program.has_its_original_modes());
+    assert!(server.program.has_its_original_kernel_modes());
 }
 
 #[test]
@@ -294,6 +310,7 @@ fn the_servers_screen_reads_like_the_transcript() {
     assert_eq!(server.program.exit_status(), Some(0));
     let expected = format!(
         "> Server bound to IP : 127.0.0.1 and PORT : {port}\n\
+         {HELP}\n\
          > New connection [{one}]\n\
          > New connection [{two}]\n\
          > [{one}] Client message = revres ot gnidnes 1 eniL\n\
@@ -321,6 +338,7 @@ fn the_clients_screen_reads_like_the_transcript() {
     assert_eq!(program.exit_status(), Some(0));
     let expected = format!(
         "{greeting}\n\
+         {CLIENT_HELP}\n\
          \n\
          > Enter string : Line 1 sending to server\n\
          > Server response : stneilc 3 evah I\n\
@@ -329,7 +347,7 @@ fn the_clients_screen_reads_like_the_transcript() {
          > Closing client..."
     );
     program.shows(&expected);
-    program.cursor_comes_to(7, 0);
+    program.cursor_comes_to(8, 0);
     assert!(program.has_its_original_modes());
 }
 
@@ -356,8 +374,9 @@ fn the_client_restores_the_terminal_when_the_server_disconnects() {
     drop(hub);
     assert_eq!(program.exit_status(), Some(1));
     let end = "> Enter string : half typed\n> Server closed the connection\n> Closing client...";
-    program.wait_for(|screen| screen.ends_with(end));
-    program.cursor_comes_to(5, 0);
+    program.wait_for(|screen| screen.contains(end));
+    // A sentence on stderr follows.
+    program.cursor_comes_to(7, 0);
     assert!(program.has_its_original_modes());
 }
 

@@ -56,8 +56,7 @@ fn check(input: &[u8], _: &mut Rng) -> Finding {
     let lines = Lines::one(&text);
     let peer = "127.0.0.1:13442".parse().map_err(|_| "invalid address")?;
     let mut page = Page::default();
-    let mut transcript =
-        ServerTranscript { program: "hub-server", at_terminal: false, timestamps: false };
+    let mut transcript = ServerTranscript::new("hub-server", false);
     transcript.render(&ServerEvent::Message { session, lines: lines.clone() }.into(), &mut page);
     let prefix = "> [127.0.0.1:13442] Client message = ";
     check_page(&page, prefix, &text)?;

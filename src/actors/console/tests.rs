@@ -50,7 +50,7 @@ fn scene(at_once: bool) -> Scene {
     fcntl_setpipe_size(&pipe, PIPE).unwrap();
     let (lengths, by_writer) = mpsc::unbounded_channel();
     let file = at_once.then(|| pipe.try_clone().unwrap());
-    let transcript = ServerTranscript { program: "test", at_terminal: false, timestamps: false };
+    let transcript = ServerTranscript::new("test", false);
     let outputs =
         Outputs::new(transcript, Announced { pipe, lengths }, io::sink()).nonblocking(file);
     Scene { console: Console::start(outputs).unwrap(), by_writer, stdout }

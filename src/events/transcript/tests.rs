@@ -28,7 +28,7 @@ fn connected(session: SessionInfo) -> ServerEvent {
 }
 
 fn server() -> ServerTranscript {
-    ServerTranscript { program: "hub-server", at_terminal: false, timestamps: false }
+    ServerTranscript::new("hub-server", false)
 }
 
 fn client() -> ClientTranscript {
@@ -241,4 +241,24 @@ fn text_from_the_other_side_cannot_move_the_cursor_or_forge_a_line() {
         let (out, _) = render(&mut client(), [response(text)]);
         assert!(out.starts_with(&format!("> Server response : {shown}\n")), "{out}");
     }
+}
+
+#[test]
+fn only_prefixes_and_problems_are_colored() {
+    let colors = Colors { out: true, err: true };
+    let mut server = ServerTranscript { colors, ..server() };
+    let (out, err) = render(
+        &mut server,
+        [
+            connected(session(7)),
+            message(7, "tac ocat\u{1b}[31m"),
+            ServerEvent::Problem("it is late".to_owned()),
+        ],
+    );
+    let prefix = "\x1b[38;5;31m[127.0.0.1:7]\x1b[39m";
+    assert_eq!(
+        out,
+        format!("> New connection {prefix}\n> {prefix} Client message = tac ocat\\u{{1b}}[31m\n")
+    );
+    assert_eq!(err, "\x1b[38;5;160mhub-server: it is late\x1b[39m\n");
 }

@@ -1,6 +1,6 @@
 //! A terminal without control codes, where the kernel edits the line.
 
-use super::{CTRL_C, CTRL_D, HubClient, HubServer, PROMPT};
+use super::{CTRL_C, CTRL_D, HELP, HubClient, HubServer, PROMPT};
 use crate::pty::WINDOW;
 
 #[test]
@@ -61,7 +61,9 @@ fn prints_the_clients_prompt_again_at_a_dumb_terminal() {
 fn prints_the_first_line_before_the_prompt_at_a_dumb_terminal() {
     let server = HubServer::start("dumb", WINDOW);
     let port = server.port;
-    server.program.shows(&format!("> Server bound to IP : 127.0.0.1 and PORT : {port}\n{PROMPT}"));
+    server
+        .program
+        .shows(&format!("> Server bound to IP : 127.0.0.1 and PORT : {port}\n{HELP}\n{PROMPT}"));
 }
 
 #[test]

@@ -87,3 +87,42 @@ fn keeps_sighup_ignored_if_it_was_as_under_nohup() {
     program.signal(Signal::TERM);
     assert_eq!(program.exit_status(), Some(0));
 }
+
+#[test]
+fn a_hang_up_stops_the_server_although_sighup_is_ignored() {
+    let server = env!("CARGO_BIN_EXE_hub-server");
+    let command = format!("trap '' HUP; exec {server} --bind 127.0.0.1 0");
+    let program = OnPty::start("/bin/sh", &["-c", &command], "xterm-256color", WINDOW);
+    let screen = program.last_row(PROMPT);
+    let (_, rest) = screen.split_once("PORT : ").unwrap();
+    let port = rest.lines().next().unwrap().parse().unwrap();
+    let mut peer = Peer::connect(address(port)).greeted();
+    program.press("half typed");
+    program.last_row(&format!("{PROMPT} half typed"));
+    program.hang_up();
+    assert_eq!(peer.rest(), "");
+}
+
+#[test]
+fn edits_at_descriptors_above_1024() {
+    let server = env!("CARGO_BIN_EXE_hub-server");
+    // select(2) knows no descriptor above 1,023. All that the server opens is above.
+    let command = format!(
+        "ulimit -n 2048 || exit; for n in {{10..1100}}; do eval \"exec $n</dev/null\"; done; \
+         exec {server} --bind 127.0.0.1 0"
+    );
+    let program = OnPty::start("bash", &["-c", &command], "xterm-256color", WINDOW);
+    let screen = program.last_row(PROMPT);
+    let (_, rest) = screen.split_once("PORT : ").unwrap();
+    let port = rest.lines().next().unwrap().parse().unwrap();
+    let mut peer = Peer::connect(address(port)).greeted();
+    program.press("half ");
+    program.last_row(&format!("{PROMPT} half"));
+    peer.send("taco cat\n");
+    program.wait_for(|screen| screen.ends_with(&format!("tac ocat\n{PROMPT} half")));
+    program.press("typed\r");
+    assert_eq!(peer.line(), "half typed");
+    program.press(CTRL_C);
+    assert_eq!(program.exit_status(), Some(0));
+    assert!(program.has_its_original_modes());
+}

@@ -170,3 +170,30 @@ fn a_client_keeps_running_in_the_background() {
     shell.0.press("hello\r");
     assert_eq!(hub.line(), "hello");
 }
+
+#[test]
+fn keeps_serving_in_the_background_after_sigstop_and_bg() {
+    let shell = Shell::start();
+    let (job, port) = shell.start_foreground_server();
+    let mut peer = Peer::connect(address(port)).greeted();
+    shell.0.press("half ty");
+    shell.0.last_row(&format!("{PROMPT} half ty"));
+    kill_process(job, Signal::STOP).unwrap();
+    shell.prompts();
+    // Most shells set these modes by themselves.
+    shell.0.press("stty sane; echo all \"sane\"\n");
+    shell.0.wait_for(|screen| screen.ends_with(&format!("all sane\n{SHELL_PROMPT}")));
+    shell.enter("bg");
+    peer.send("taco cat\n");
+    let screen = shell.0.wait_for(|screen| screen.contains("Client message = tac ocat"));
+    assert!(!screen.ends_with(&format!("{PROMPT} half ty")), "{screen}");
+    // The shell reads the keys.
+    shell.enter("echo still \"here\"");
+    shell.0.wait_for(|screen| screen.contains("still here"));
+    shell.enter("fg");
+    shell.0.last_row(&format!("{PROMPT} half ty"));
+    shell.0.press("ped\r");
+    assert_eq!(peer.line(), "half typed");
+    shell.0.press(CTRL_C);
+    shell.prompts();
+}

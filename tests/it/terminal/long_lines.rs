@@ -1,6 +1,6 @@
 //! Lines that take several rows, and lines that are longer than the window.
 
-use super::{CTRL_A, HubClient, HubServer, LEFT, PROMPT};
+use super::{CLIENT_HELP, CTRL_A, HELP, HubClient, HubServer, LEFT, PROMPT};
 
 #[test]
 fn keeps_the_prompt_intact_while_a_thousand_lines_arrive() {
@@ -12,7 +12,7 @@ fn keeps_the_prompt_intact_while_a_thousand_lines_arrive() {
     let lines: String = (0..1000).map(|n| format!("line {n}\n")).collect();
     peer.send(&lines);
     let mut expected = format!(
-        "> Server bound to IP : 127.0.0.1 and PORT : {}\n> New connection [{}]\n",
+        "> Server bound to IP : 127.0.0.1 and PORT : {}\n{HELP}\n> New connection [{}]\n",
         server.port,
         peer.address()
     );
@@ -22,7 +22,7 @@ fn keeps_the_prompt_intact_while_a_thousand_lines_arrive() {
     }
     let (first, second) = typed.split_at(60 - PROMPT.len() - 1);
     server.program.shows(&format!("{expected}{PROMPT} {first}\n{second}"));
-    server.program.cursor_comes_to(1003, (second.len() - 7).try_into().unwrap());
+    server.program.cursor_comes_to(1004, (second.len() - 7).try_into().unwrap());
 }
 
 #[test]
@@ -84,6 +84,7 @@ fn continues_a_long_line_in_rows_that_start_with_two_spaces() {
     let bound = format!("> Server bound to IP : 127.0.0.1 and PORT : {}", server.port);
     server.program.shows(&format!(
         "{bound}\n\
+         {HELP}\n\
          > New connection [{peer}]\n\
          {prefix}{first}\n\x20 {forged}\n\
          {prefix}{first}\n\x20 {}\n\x20 {forged}\n\
@@ -101,10 +102,30 @@ fn a_line_as_wide_as_the_window_takes_one_row() {
     client.hub.send(format!("{ascii}\n{wide}\n"));
     client.program.shows(&format!(
         "> Connected to server IP = 127.0.0.1 and\n\x20  PORT = {}\n\
+         {CLIENT_HELP}\n\
          > Server response : {ascii}\n\
          > Server response : {wide}\n\
          \n\
          > Enter string :",
         client.port
     ));
+}
+
+#[test]
+fn keeps_a_wrapped_line_intact_while_wrapped_lines_arrive() {
+    let server = HubServer::start("xterm-256color", (24, 60));
+    let mut peer = server.connect();
+    let typed = "more than fits on one row, with 👍🏽 and 🇩🇪 in a row that ends before column 60";
+    server.program.press(typed);
+    server.program.press(&LEFT.repeat(7));
+    let prefix = format!("> [{}] Client message = ", peer.address());
+    let (end_of_prefix, room) = (prefix.clone() + &"x".repeat(60 - prefix.len()), 58);
+    peer.send(format!("{}\n", "x".repeat(60 - prefix.len() + room + 3)).repeat(200));
+    let row = format!("{end_of_prefix}\n  {}\n  xxx\n", "x".repeat(room));
+    // As much as fits into the window.
+    let expected = format!("{}{PROMPT} more than fits on o\nne row", row.repeat(6));
+    let screen = server.program.wait_for(|screen| screen.contains(&expected));
+    assert_eq!(screen.matches(PROMPT).count(), 1, "{screen}");
+    server.program.press("\r");
+    assert_eq!(peer.line(), typed);
 }
