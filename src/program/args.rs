@@ -19,6 +19,7 @@ use clap::{
 };
 
 use crate::{
+    address::HostPort,
     config::{BindAddress, Commands, Format, Overrides, SESSIONS, choice, expected_sessions},
     events::wording::{one_line, os_error_text},
 };
@@ -116,19 +117,28 @@ impl ServerArgs {
 #[derive(Debug, Parser)]
 #[command(name = "hub-client", version)]
 pub struct ClientArgs {
-    /// TCP port of the server
-    #[arg(index = 1, value_parser = remote_port)]
-    pub port: u16,
+    /// TCP port of the server, or HOST:PORT, such as scope.lab:4444 or [::1]:4444
+    #[arg(index = 1, value_parser = remote)]
+    port: Remote,
 
-    /// IP address or host name of the server
-    #[arg(index = 2, default_value = "127.0.0.1")]
-    pub address: String,
+    /// IP address or host name of the server [default: 127.0.0.1]
+    #[arg(index = 2)]
+    address: Option<String>,
+
+    /// Print only the responses, one per line, without prompts
+    #[arg(long)]
+    pub quiet: bool,
+
+    /// Wait for a hub that cannot be reached, and connect again when the connection is lost or closed
+    #[arg(long)]
+    pub reconnect: bool,
 
     /// Keep receiving after the end of the input, until Ctrl-C or a stop signal
     #[arg(long)]
     pub stay: bool,
 
-    /// How long it may take from the start until the server has greeted
+    /// How long it may take from the start until the server has greeted; with --reconnect, in each
+    /// attempt
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "10s")]
     pub timeout: Duration,
 
@@ -136,13 +146,48 @@ pub struct ClientArgs {
     /// [default: text]
     #[arg(long, value_name = "text|json", value_parser = choice::<Format>)]
     format: Option<Format>,
+
+    /// Show the server's lines as they were sent, not reversed [env: LINEHUB_REVERSE]
+    #[arg(long)]
+    no_reverse: bool,
+
+    /// Set by LINEHUB_REVERSE.
+    #[arg(skip)]
+    reverse: Option<bool>,
 }
 
 impl ClientArgs {
+    /// The server's host as it was typed, and its port.
+    pub fn server(&self) -> (&str, u16) {
+        let default = self.address.as_deref().unwrap_or("127.0.0.1");
+        (self.port.host.as_deref().unwrap_or(default), self.port.port)
+    }
+
     /// The format of stdout.
     pub fn format(&self) -> Format {
         self.format.unwrap_or(Format::Text)
     }
+
+    /// Whether the server's lines are reversed.
+    pub fn reverse(&self) -> bool {
+        !self.no_reverse && self.reverse.unwrap_or(true)
+    }
+}
+
+/// A port, and the host if it stands before it.
+#[derive(Clone, Debug)]
+struct Remote {
+    /// The host as it was typed.
+    host: Option<String>,
+    port: u16,
+}
+
+fn remote(text: &str) -> Result<Remote, &'static str> {
+    if let Ok(server) = text.parse::<HostPort>() {
+        let host = text.rsplit_once(':').map(|(host, _)| host.to_owned());
+        return Ok(Remote { host, port: server.port });
+    }
+    Ok(Remote { host: None, port: remote_port(text)? })
 }
 
 fn port(text: &str) -> Result<u16, &'static str> {
@@ -181,6 +226,15 @@ pub trait Arguments: Parser {
     /// A sentence that starts with the variable's name.
     fn read_environment(&mut self) -> Result<(), String>;
 
+    /// Checks what clap does not: which arguments exclude each other.
+    ///
+    /// # Errors
+    ///
+    /// One sentence.
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+
     /// A hint for a mistake that clap does not know. It is asked for when the arguments are wrong.
     fn hint() -> Option<String> {
         None
@@ -204,7 +258,25 @@ impl Arguments for ServerArgs {
 
 impl Arguments for ClientArgs {
     fn read_environment(&mut self) -> Result<(), String> {
-        fill(&mut self.format, "LINEHUB_FORMAT", "--format <text|json>", choice)
+        fill(&mut self.reverse, "LINEHUB_REVERSE", "--no-reverse", boolean)?;
+        fill(&mut self.format, "LINEHUB_FORMAT", "--format <text|json>", choice)?;
+        if self.quiet {
+            // The flag overrides the variable. `check` has rejected the other flag.
+            self.format = Some(Format::Text);
+        }
+        Ok(())
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.port.host.is_some() && self.address.is_some() {
+            return Err("HOST:PORT cannot be used with an ADDRESS after it".to_owned());
+        }
+        match self.format() {
+            Format::Json if self.quiet => {
+                Err("--quiet cannot be used with --format json".to_owned())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Other tools take the address first.
@@ -264,7 +336,8 @@ pub fn arguments<A: Arguments>(program: &str) -> A {
             misused(program, &sentence, &A::hint().unwrap_or(hint))
         }
     };
-    if let Err(sentence) = arguments.read_environment() {
+    let checked = arguments.check().and_then(|()| arguments.read_environment());
+    if let Err(sentence) = checked {
         misused(program, &sentence, HELP_HINT);
     }
     arguments
