@@ -117,6 +117,9 @@ impl Conversation {
             let start = Instant::now();
             let end = self.converse(connection, &mut input, &mut stop).await?;
             input.printed().await?;
+            if let Some(sent) = input.settle() {
+                self.emit(sent).await?;
+            }
             let (reason, error) = match end {
                 End::Left(result) => {
                     last.push(ClientEvent::Closed { reason: ClientCloseReason::Left });

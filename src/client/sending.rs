@@ -136,14 +136,19 @@ where
         ended && self.unsent.is_none() && self.read.is_none()
     }
 
-    /// The connection is lost. The lines that were sent on it are not sent again, and this returns their
-    /// number. The server drops a line that was sent in part: that one is sent again.
+    /// The connection has ended. If lines were being sent, this counts those that were, and returns an
+    /// event about them. The server drops a line that was sent in part, so that one is unsent.
+    pub(super) fn settle(&mut self) -> Option<ClientEvent> {
+        let Unsent { lines, written } = self.unsent.take()?;
+        let (count, rest) = lines.split_sent(written);
+        let bytes = lines.len() - rest.as_ref().map_or(0, Lines::len);
+        self.sent += count;
+        self.unsent = rest.map(Unsent::new);
+        (count > 0).then_some(ClientEvent::Sent { lines: count, bytes })
+    }
+
+    /// Gives up the lines that were sent on the connection, and returns their number.
     pub(super) fn lose(&mut self) -> usize {
-        if let Some(Unsent { lines, written }) = self.unsent.take() {
-            let (count, rest) = lines.split_sent(written);
-            self.sent += count;
-            self.unsent = rest.map(Unsent::new);
-        }
         let sent = mem::take(&mut self.sent);
         self.unconfirmed += sent;
         sent
@@ -331,6 +336,7 @@ mod tests {
         // The connection broke in the middle of the second line.
         input.unsent = Some(Unsent { lines: Lines::one("one\ntwo\nthree"), written: 6 });
         input.sent = 10;
+        assert_eq!(input.settle(), Some(ClientEvent::Sent { lines: 1, bytes: 4 }));
         assert_eq!(input.lose(), 11);
         assert_eq!(input.unsent.as_ref().unwrap().lines, Lines::one("two\nthree"));
         assert_eq!(input.lose(), 0);

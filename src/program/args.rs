@@ -1,6 +1,8 @@
 //! The arguments of both programs, the environment variables that stand in for them, and what either
 //! program prints by itself: the text it was asked for, or why it fails.
 
+mod usage;
+
 use std::{
     env,
     ffi::OsString,
@@ -12,12 +14,9 @@ use std::{
     time::Duration,
 };
 
-use clap::{
-    Arg, CommandFactory, Parser,
-    builder::ValueParser,
-    error::{ContextKind, ContextValue, ErrorKind},
-};
+use clap::{Arg, CommandFactory, Parser, builder::ValueParser, error::ErrorKind};
 
+use self::usage::{HELP_HINT, sentence};
 use crate::{
     address::HostPort,
     config::{BindAddress, Commands, Format, Overrides, SESSIONS, choice, expected_sessions},
@@ -27,9 +26,6 @@ use crate::{
 /// The range of a duration. A year is as good as no limit, and no sum of such times overflows.
 const DURATIONS: RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_secs(365 * 24 * 60 * 60);
-
-/// clap's own words.
-const HELP_HINT: &str = "For more information, try '--help'.";
 
 /// hub-server: a TCP line hub.
 ///
@@ -374,29 +370,4 @@ pub fn report(program: &str, what: &dyn Display) {
     let sentence = one_line(&what.to_string());
     // There is nowhere left to report that stderr is closed.
     let _ = writeln!(io::stderr(), "{program}: {sentence}");
-}
-
-/// clap's error on one line, and a hint: the argument that was probably meant, or else where to find
-/// help.
-fn sentence(mut error: clap::Error) -> (String, String) {
-    // What the user typed must not look like the layout of clap's text.
-    let typed: Vec<_> = error
-        .context()
-        .filter_map(|(kind, value)| match value {
-            ContextValue::String(text) => Some((kind, ContextValue::String(one_line(text)))),
-            _ => None,
-        })
-        .collect();
-    for (kind, text) in typed {
-        error.insert(kind, text);
-    }
-    let text = error.to_string();
-    let (first, hints) = text.split_once("\n\n").unwrap_or((&text, ""));
-    let first = first.strip_prefix("error: ").unwrap_or(first);
-    let words: Vec<&str> = first.split_whitespace().collect();
-    let hint = match error.get(ContextKind::SuggestedArg) {
-        Some(meant) => format!("Did you mean '{meant}'?"),
-        None => hints.lines().rev().find(|line| !line.is_empty()).unwrap_or(HELP_HINT).to_owned(),
-    };
-    (words.join(" "), hint)
 }
