@@ -1,11 +1,15 @@
 //! `hub-client`: a client of the hub.
 
-use std::{env, process};
+use std::{
+    env,
+    io::{self, IsTerminal},
+    process,
+};
 
 use linehub::{
     Client, ClientError,
     config::Format,
-    events::{CLIENT_PROMPT, ClientEvent, ClientTranscript, Json, Render},
+    events::{CLIENT_PROMPT, ClientEvent, ClientTranscript, Json, Progress, Render, Responses},
     program::{
         Terminal, TerminalOptions,
         args::{self, ClientArgs},
@@ -50,14 +54,12 @@ fn terminal_options(args: &ClientArgs) -> TerminalOptions {
 
 /// Sends what is entered and prints what the server sends, until either side ends the conversation.
 async fn converse(args: ClientArgs, options: TerminalOptions) -> Result<(), ClientError> {
-    let mut terminal = Terminal::open(options).map_err(ClientError::Start)?;
-    let renderer: Box<dyn Render<ClientEvent>> = match args.format() {
-        Format::Text => {
-            let colors = stdio::colors(args.color(), terminal.as_ref());
-            Box::new(ClientTranscript::new(PROGRAM, terminal.is_some()).colors(colors))
-        }
-        Format::Json => Box::new(Json { program: PROGRAM }),
+    // The editor shows a prompt, and a quiet client has none.
+    let mut terminal = match args.quiet {
+        true => None,
+        false => Terminal::open(options).map_err(ClientError::Start)?,
     };
+    let renderer = renderer(&args, terminal.as_ref());
     let outputs = stdio::outputs(renderer, terminal.as_ref()).map_err(ClientError::Start)?;
     let stop =
         signals::stop_signals(terminal.as_ref(), None::<fn()>).map_err(ClientError::Start)?;
@@ -65,10 +67,31 @@ async fn converse(args: ClientArgs, options: TerminalOptions) -> Result<(), Clie
         Some(terminal) => terminal.start().map(Either::Left),
         None => Stdin::open().map(Either::Right),
     };
-    Client::new(args.address, args.port)
+    let (host, port) = args.server();
+    Client::new(host, port)
         .timeout(args.timeout)
         .stay(args.stay)
+        .reconnect(args.reconnect)
+        .reverse(args.reverse())
         .console(outputs)
         .converse(input, stop)
         .await
+}
+
+/// The form of the output. Where only stderr is a terminal, it shows the progress.
+fn renderer(args: &ClientArgs, terminal: Option<&Terminal>) -> Box<dyn Render<ClientEvent>> {
+    let (host, port) = args.server();
+    let renderer: Box<dyn Render<ClientEvent>> = match args.format() {
+        Format::Text if args.quiet => Box::new(Responses::new(PROGRAM, host, port)),
+        Format::Text => {
+            let colors = stdio::colors(args.color(), terminal);
+            Box::new(ClientTranscript::new(PROGRAM, terminal.is_some()).colors(colors))
+        }
+        Format::Json => Box::new(Json { program: PROGRAM }),
+    };
+    let (stdin, stdout) = (io::stdin().is_terminal(), io::stdout().is_terminal());
+    match !stdin && !stdout && io::stderr().is_terminal() {
+        true => Box::new(Progress::new(PROGRAM, renderer)),
+        false => renderer,
+    }
 }

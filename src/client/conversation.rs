@@ -1,24 +1,20 @@
-//! A conversation with one server: greeting, lines in both directions, and the end.
+//! A conversation with one server: greeting, lines in both directions, and the end. A client that
+//! reconnects has one connection after another.
 
-use std::{
-    cell::Cell,
-    future::Future,
-    io,
-    net::SocketAddr,
-    pin::{Pin, pin},
-    time::Duration,
-};
+use std::{cell::Cell, future::Future, io, net::SocketAddr, pin::pin, time::Duration};
 
 use actix::Recipient;
 use tokio::{
-    io::{AsyncRead, AsyncWriteExt, ReadHalf, WriteHalf, split},
+    io::{AsyncRead, ReadHalf, split},
     sync::watch,
-    time::{sleep, timeout},
+    time::{Instant, sleep},
 };
 
 use super::{
     errors::{ClientError, NO_PROGRESS},
     opening::Connection,
+    reconnecting::{Backoff, loss_report},
+    sending::{Input, Outgoing},
 };
 use crate::{
     actors::messages::{ConsoleGone, Print},
@@ -26,20 +22,14 @@ use crate::{
     events::{ClientCloseReason, ClientEvent, wording::one_line},
     net::socket::Socket,
     wire::{
-        line_reader::{Buffers, LineReader},
-        lines::{Decoded, LineDecoder, Lines},
+        line_reader::LineReader,
+        lines::{Decoded, Lines},
         reverse::reverse_lines,
     },
 };
 
 /// The longest line that is accepted from a server or from the user, in bytes.
 pub(super) const MAX_LINE: usize = 1024 * 1024;
-
-/// How long a client that is stopped checks whether unsent input is waiting.
-const LAST_READ: Duration = Duration::from_millis(10);
-
-/// The line that ends the client. The server never sees it.
-const EXIT: &str = "exit";
 
 /// Buffers for each direction: a batch is written before the next one is read.
 pub(super) const BUFFERS: usize = 1;
@@ -53,18 +43,36 @@ pub(super) struct Conversation {
     pub(super) timeout: Duration,
     /// Whether to keep receiving after the end of the input.
     pub(super) stay: bool,
+    /// Whether to connect again after a loss.
+    pub(super) reconnect: bool,
+    /// Whether the server's lines are reversed.
+    pub(super) reverse: bool,
     pub(super) console: Recipient<Print<ClientEvent>>,
 }
 
-/// Why nothing more is read from the input.
-#[derive(PartialEq, Eq)]
-enum InputEnd {
-    /// The line `exit`.
-    Exit,
-    /// The input has ended.
-    EndOfInput,
-    /// The user has stopped the client.
-    Stopped,
+/// The signal to stop.
+pub(super) struct Stop<S> {
+    signal: S,
+    /// Whether the signal has come.
+    came: bool,
+}
+
+impl<S: Future<Output = ()> + Unpin> Stop<S> {
+    /// Completes when the signal has come, and at once after that.
+    pub(super) async fn wait(&mut self) {
+        if !self.came {
+            (&mut self.signal).await;
+            self.came = true;
+        }
+    }
+}
+
+/// How a connection ended.
+enum End {
+    /// The client left. The result says whether it had sent everything.
+    Left(Result<(), ClientError>),
+    /// The server closed it, or it broke.
+    Lost(ClientCloseReason, ClientError),
 }
 
 impl Conversation {
@@ -74,31 +82,81 @@ impl Conversation {
         input: impl FnOnce() -> io::Result<I>,
         stop: impl Future<Output = ()>,
     ) -> Result<(), ClientError> {
-        let result = self.hold(input, stop).await;
-        if let Err(error) = &result
-            && error.needs_report()
-        {
-            self.emit(ClientEvent::Problem(one_line(&error.to_string()))).await?;
+        // The line editor ends with its input, before these are printed.
+        let mut last = Vec::new();
+        let result = self.hold(input, stop, &mut last).await;
+        match &result {
+            Err(ClientError::ConsoleGone) => return result,
+            Err(ClientError::Refused { text }) => {
+                last.push(ClientEvent::Rejected { text: text.clone() });
+            }
+            Err(error) if error.needs_report() => {
+                last.push(ClientEvent::Problem(one_line(&error.to_string())));
+            }
+            _ => {}
         }
+        last.push(ClientEvent::Ended);
+        self.emit_all(last).await?;
         result
     }
 
+    /// Holds the conversation, and leaves the last events to the caller.
     async fn hold<I: AsyncRead + Unpin>(
         &self,
         input: impl FnOnce() -> io::Result<I>,
         stop: impl Future<Output = ()>,
+        last: &mut Vec<ClientEvent>,
     ) -> Result<(), ClientError> {
-        let mut stop = pin!(stop);
-        let connection = tokio::select! {
-            opened = self.open() => opened?,
-            () = &mut stop => {
-                return Err(ClientError::Unconnected { address: self.server.to_string() });
+        let mut stop = Stop { signal: pin!(stop), came: false };
+        let (mut input, mut backoff) = (Input::new(input), Backoff::new());
+        let mut admitted = false;
+        loop {
+            let connected = self.connect(&mut input, &mut stop, &mut backoff, admitted).await?;
+            let Some(connection) = connected else { return input.check_confirmed() };
+            admitted = true;
+            let start = Instant::now();
+            let end = self.converse(connection, &mut input, &mut stop).await?;
+            input.printed().await?;
+            if let Some(sent) = input.settle() {
+                self.emit(sent).await?;
             }
-        };
+            let (reason, error) = match end {
+                End::Left(result) => {
+                    last.push(ClientEvent::Closed { reason: ClientCloseReason::Left });
+                    return result.and_then(|()| input.check_confirmed());
+                }
+                End::Lost(reason, error) => (reason, error),
+            };
+            let closed = ClientEvent::Closed { reason };
+            if !self.reconnect {
+                last.push(closed);
+                return Err(error);
+            }
+            let again = !stop.came && !input.is_done(self.stay);
+            let report = ClientEvent::Problem(loss_report(&error, input.lose(), again));
+            if again {
+                self.emit_all(vec![closed, report]).await?;
+            } else {
+                last.extend([closed, report]);
+            }
+            backoff.reset_after(start.elapsed());
+        }
+    }
+
+    /// Sends and receives on a connection until it ends.
+    async fn converse<F, I>(
+        &self,
+        connection: Connection,
+        input: &mut Input<F, I>,
+        stop: &mut Stop<impl Future<Output = ()> + Unpin>,
+    ) -> Result<End, ClientError>
+    where
+        F: FnOnce() -> io::Result<I>,
+        I: AsyncRead + Unpin,
+    {
         let Connection { socket, round_trip, server, local, mut reader, early } = connection;
         let (host, port) = (self.host.clone(), self.server.port);
         self.emit(ClientEvent::Connected { host, port, server, local }).await?;
-        let input = input().map_err(ClientError::Input)?;
         let (mut receiving, mut sending) = split(socket);
         let (progress, failure) = (Cell::new(0), Cell::new(None));
         let incoming =
@@ -112,26 +170,30 @@ impl Conversation {
             let orderly = failure.take().map_or(orderly, Err);
             end = orderly.map_err(|source| ClientError::Lost { server, source });
         }
-        let (reason, result) = match (end, sent) {
-            (Ok(()), Some(sent)) => (ClientCloseReason::Left, sent),
-            (Ok(()), None) => (ClientCloseReason::Server, Err(ClientError::Closed { server })),
-            (Err(ClientError::ConsoleGone), _) => return Err(ClientError::ConsoleGone),
-            (Err(error), _) => (ClientCloseReason::Lost, Err(error)),
-        };
-        self.emit(ClientEvent::Closed { reason }).await?;
-        result
+        match (end, sent) {
+            (Ok(()), Some(sent)) => Ok(End::Left(sent)),
+            (Ok(()), None) => {
+                Ok(End::Lost(ClientCloseReason::Server, ClientError::Closed { server }))
+            }
+            (Err(ClientError::ConsoleGone), _) => Err(ClientError::ConsoleGone),
+            (Err(error), _) => Ok(End::Lost(ClientCloseReason::Lost, error)),
+        }
     }
 
     /// Sends and receives until the connection ends. Returns how it ended, and how sending ended if it
-    /// ended before. With this future the line editor ends, too, before the last events are printed.
-    async fn exchange<I: AsyncRead + Unpin>(
+    /// ended before.
+    async fn exchange<F, I>(
         &self,
         incoming: Incoming<'_>,
         early: Option<Lines>,
         outgoing: Outgoing<'_>,
-        input: I,
-        mut stop: Pin<&mut impl Future<Output = ()>>,
-    ) -> (Result<(), ClientError>, Option<Result<(), ClientError>>) {
+        input: &mut Input<F, I>,
+        stop: &mut Stop<impl Future<Output = ()> + Unpin>,
+    ) -> (Result<(), ClientError>, Option<Result<(), ClientError>>)
+    where
+        F: FnOnce() -> io::Result<I>,
+        I: AsyncRead + Unpin,
+    {
         let (server, progress) = (incoming.server, incoming.progress);
         let (stopper, stopped) = watch::channel(false);
         let mut receiving = pin!(self.receive(incoming, early));
@@ -148,7 +210,7 @@ impl Conversation {
                     Err(ClientError::ConsoleGone) => break Err(ClientError::ConsoleGone),
                     result => sent = Some(result),
                 },
-                () = &mut stop, if !*stopper.borrow() => {
+                () = stop.wait(), if !*stopper.borrow() => {
                     // `send` fails if sending has ended already; `send_replace` does not.
                     stopper.send_replace(true);
                 }
@@ -162,6 +224,11 @@ impl Conversation {
         (end, sent)
     }
 
+    fn response(&self, lines: Lines) -> ClientEvent {
+        let lines = if self.reverse { reverse_lines(lines) } else { lines };
+        ClientEvent::Response { lines }
+    }
+
     /// Prints what the server sends until it closes.
     async fn receive(
         &self,
@@ -171,12 +238,12 @@ impl Conversation {
         let Incoming { server, stream, reader, progress } = incoming;
         let lost = |source| ClientError::Lost { server, source };
         if let Some(lines) = early {
-            self.emit(ClientEvent::Response { lines: reverse_lines(lines) }).await?;
+            self.emit(self.response(lines)).await?;
         }
         while let Some(decoded) = reader.next(stream).await.map_err(lost)? {
             progress.set(progress.get() + 1);
             let event = match decoded {
-                Decoded::Lines(lines) => ClientEvent::Response { lines: reverse_lines(lines) },
+                Decoded::Lines(lines) => self.response(lines),
                 Decoded::Discarded(bytes) => ClientEvent::Problem(format!(
                     "discarded a line of {bytes} bytes from {server}: it is longer than 1 MiB"
                 )),
@@ -186,102 +253,21 @@ impl Conversation {
         Ok(())
     }
 
-    /// Sends what is entered until that ends, and then closes the sending side. A client that stays
-    /// does so only when it is stopped.
-    async fn send<I: AsyncRead + Unpin>(
-        &self,
-        mut outgoing: Outgoing<'_>,
-        input: I,
-        mut stopped: watch::Receiver<bool>,
-    ) -> Result<(), ClientError> {
-        let (end, result) = match self.send_lines(&mut outgoing, input, &mut stopped).await {
-            Ok((end, all)) => (Some(end), all),
-            Err(error) => (None, Err(error)),
-        };
-        self.emit(ClientEvent::InputEnded).await?;
-        if self.stay && end == Some(InputEnd::EndOfInput) {
-            // This fails only if the conversation has ended.
-            let _ = stopped.wait_for(|stopped| *stopped).await;
-        }
-        // If this fails, the receiving side learns why.
-        let _ = outgoing.stream.shutdown().await;
-        result
-    }
-
-    /// Sends what is entered until that ends. Returns what ended it, and whether every line was sent.
-    async fn send_lines<I: AsyncRead + Unpin>(
-        &self,
-        outgoing: &mut Outgoing<'_>,
-        mut input: I,
-        stopped: &mut watch::Receiver<bool>,
-    ) -> Result<(InputEnd, Result<(), ClientError>), ClientError> {
-        let mut reader = LineReader::new(LineDecoder::new(MAX_LINE), Buffers::new(BUFFERS));
-        let mut all = Ok(());
-        loop {
-            let decoded = tokio::select! {
-                decoded = reader.next(&mut input) => decoded.map_err(ClientError::Input)?,
-                _ = stopped.wait_for(|stopped| *stopped) => {
-                    if !self.stay || has_more(&mut reader, &mut input).await {
-                        all = Err(ClientError::Interrupted);
-                    }
-                    return Ok((InputEnd::Stopped, all));
-                }
-            };
-            match decoded {
-                Some(Decoded::Lines(lines)) => {
-                    if self.send_up_to_exit(outgoing, lines).await? {
-                        return Ok((InputEnd::Exit, all));
-                    }
-                }
-                Some(Decoded::Discarded(bytes)) => {
-                    let sentence = "it is longer than 1 MiB";
-                    let sentence = format!("a line of {bytes} bytes was not sent: {sentence}");
-                    self.emit(ClientEvent::Problem(sentence)).await?;
-                    all = Err(ClientError::Overlong);
-                }
-                None => return Ok((InputEnd::EndOfInput, all)),
-            }
-        }
-    }
-
-    /// Sends the lines up to the line `exit`, and returns whether there is one.
-    async fn send_up_to_exit(
-        &self,
-        outgoing: &mut Outgoing<'_>,
-        lines: Lines,
-    ) -> Result<bool, ClientError> {
-        let (entered, to_send, exit) = match lines.up_to(EXIT) {
-            Some((entered, to_send)) => (entered, to_send, true),
-            None => (lines.clone(), Some(lines), false),
-        };
-        // The event is emitted before the lines are sent, and waited for only afterwards.
-        let printed = self.emit(ClientEvent::Entered { lines: entered });
-        if let Some(lines) = to_send
-            && !outgoing.send(&lines).await
-        {
-            // The receiving side learns why, and ends the conversation.
-            return std::future::pending().await;
-        }
-        printed.await?;
-        Ok(exit)
-    }
-
     pub(super) fn emit(
         &self,
         event: ClientEvent,
     ) -> impl Future<Output = Result<(), ClientError>> + use<> {
-        let printed = self.console.send(Print(vec![event.into()]));
+        self.emit_all(vec![event])
+    }
+
+    fn emit_all(
+        &self,
+        events: Vec<ClientEvent>,
+    ) -> impl Future<Output = Result<(), ClientError>> + use<> {
+        let events = events.into_iter().map(Into::into).collect();
+        let printed = self.console.send(Print(events));
         async { Ok(printed.await.unwrap_or(Err(ConsoleGone))?) }
     }
-}
-
-/// Whether input that has not been sent is waiting.
-async fn has_more<I: AsyncRead + Unpin>(reader: &mut LineReader, input: &mut I) -> bool {
-    let ended = match timeout(LAST_READ, reader.next(input)).await {
-        Ok(decoded) => matches!(decoded, Ok(None)),
-        Err(_) => true,
-    };
-    !ended || reader.has_partial_line()
 }
 
 /// Fails if a reset follows the server's close: then something that was sent has been lost. The
@@ -298,27 +284,4 @@ struct Incoming<'a> {
     reader: &'a mut LineReader,
     /// Counts what is sent and received.
     progress: &'a Cell<u64>,
-}
-
-/// The sending side of the connection.
-struct Outgoing<'a> {
-    stream: &'a mut WriteHalf<Socket>,
-    progress: &'a Cell<u64>,
-    /// Why sending has failed.
-    failure: &'a Cell<Option<io::Error>>,
-}
-
-impl Outgoing<'_> {
-    /// Sends the lines. Returns whether that succeeded.
-    async fn send(&mut self, lines: &Lines) -> bool {
-        let mut rest = lines.as_bytes().clone();
-        while !rest.is_empty() {
-            if let Err(error) = self.stream.write_buf(&mut rest).await {
-                self.failure.set(Some(error));
-                return false;
-            }
-            self.progress.set(self.progress.get() + 1);
-        }
-        true
-    }
 }

@@ -55,6 +55,14 @@ pub enum ClientError {
         /// What arrived, in quotes, or `nothing`.
         sent: String,
     },
+    /// The other side closed before it had sent a whole greeting.
+    #[error("{} does not greet as a linehub server does: it sent {sent}", Zoned(*.server))]
+    ClosedUngreeted {
+        /// The server's address.
+        server: SocketAddr,
+        /// What arrived, in quotes, or `nothing`.
+        sent: String,
+    },
     /// The other side did not send a whole greeting in time.
     #[error(
         "{} did not greet within {}: it sent {sent}",
@@ -108,6 +116,19 @@ pub enum ClientError {
         /// The host as it was typed, and the port.
         address: String,
     },
+    /// The input ended while a client that reconnects had not reached the server yet.
+    #[error("the input ended before {address} greeted")]
+    NeverConnected {
+        /// The host as it was typed, and the port.
+        address: String,
+    },
+    /// Lines were sent on connections that were lost, which has been reported. All others were
+    /// confirmed.
+    #[error("not every line is confirmed: {lines} were sent on connections that were lost")]
+    Unconfirmed {
+        /// The number of those lines.
+        lines: usize,
+    },
     /// Some lines were too long to be sent, and have been reported. All others were confirmed.
     #[error("not every line was sent: some are longer than 1 MiB")]
     Overlong,
@@ -134,7 +155,13 @@ impl ClientError {
 
     /// Whether it needs an event that describes it in a sentence, because no other event does.
     pub(super) fn needs_report(&self) -> bool {
-        !matches!(self, Self::Refused { .. } | Self::Closed { .. } | Self::ConsoleGone)
+        !matches!(
+            self,
+            Self::Refused { .. }
+                | Self::Closed { .. }
+                | Self::Unconfirmed { .. }
+                | Self::ConsoleGone
+        )
     }
 }
 

@@ -18,8 +18,10 @@ use crate::wire::{
 /// How reading the greeting failed.
 #[derive(Debug)]
 pub(super) enum NoGreeting {
-    /// The other side is not a hub: it sent something else, or it closed.
+    /// The other side is not a hub: it sent something else.
     NotAHub,
+    /// It closed before it had sent a whole greeting.
+    Closed,
     /// The connection broke.
     Lost(io::Error),
 }
@@ -41,12 +43,18 @@ pub(super) async fn read_greeting<S: AsyncRead + Unpin>(
     let mut watched = Watched { stream, sent };
     let lines = match reader.next(&mut watched).await {
         Ok(Some(Decoded::Lines(lines))) => lines,
-        Ok(_) => return Err(NoGreeting::NotAHub),
+        Ok(Some(Decoded::Discarded(_))) => return Err(NoGreeting::NotAHub),
+        Ok(None) => return Err(NoGreeting::Closed),
         Err(_) if !can_begin(watched.sent) => return Err(NoGreeting::NotAHub),
         Err(error) => return Err(NoGreeting::Lost(error)),
     };
     let (status, early) = lines.split_first();
-    let greeting = Greeting::parse(&status).ok_or(NoGreeting::NotAHub)?;
+    // Only at the end of the stream is a line too short for a greeting that it could begin.
+    let no_greeting = || match can_begin(watched.sent) {
+        true => NoGreeting::Closed,
+        false => NoGreeting::NotAHub,
+    };
+    let greeting = Greeting::parse(&status).ok_or_else(no_greeting)?;
     Ok(Greeted { greeting, early })
 }
 
@@ -124,9 +132,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_stream_that_ends_before_the_greeting_is_no_hub() {
-        let mut copy = Vec::new();
-        let greeted = read_greeting(&mut &b"220 line"[..], &mut reader(), &mut copy).await;
-        assert!(matches!(greeted, Err(NoGreeting::NotAHub)), "{greeted:?}");
-        assert_eq!(copy, b"220 line");
+        for sent in [&b"220 line"[..], b""] {
+            let mut copy = Vec::new();
+            let greeted = read_greeting(&mut &*sent, &mut reader(), &mut copy).await;
+            assert!(matches!(greeted, Err(NoGreeting::Closed)), "{greeted:?}");
+            assert_eq!(copy, sent);
+        }
     }
 }

@@ -5,6 +5,8 @@ mod conversation;
 mod errors;
 mod greeting;
 mod opening;
+mod reconnecting;
+mod sending;
 
 use std::{future::Future, io, time::Duration};
 
@@ -28,6 +30,8 @@ pub struct Client {
     port: u16,
     timeout: Duration,
     stay: bool,
+    reconnect: bool,
+    reverse: bool,
     outputs: Outputs<ClientEvent>,
 }
 
@@ -38,8 +42,15 @@ impl Client {
     /// A client of the server at `host`, an IP address or a host name. An IPv6 address may be in
     /// brackets, as it is before a port.
     pub fn new(host: impl Into<String>, port: u16) -> Self {
-        let (timeout, stay, outputs) = (TIMEOUT, false, Outputs::quiet());
-        Self { host: host.into(), port, timeout, stay, outputs }
+        Self {
+            host: host.into(),
+            port,
+            timeout: TIMEOUT,
+            stay: false,
+            reconnect: false,
+            reverse: true,
+            outputs: Outputs::quiet(),
+        }
     }
 
     /// Sets where events are printed. Default: nowhere.
@@ -49,7 +60,8 @@ impl Client {
         self
     }
 
-    /// Sets how long it may take from the start until the server has greeted. Default: 10 s.
+    /// Sets how long it may take from the start until the server has greeted; with
+    /// [`Self::reconnect`], in each attempt. Default: 10 s.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -61,6 +73,22 @@ impl Client {
     #[must_use]
     pub fn stay(mut self, stay: bool) -> Self {
         self.stay = stay;
+        self
+    }
+
+    /// Sets whether the client waits for a server that cannot be reached, and connects again when the
+    /// connection is lost or closed by the server. Lines that were sent on a lost connection are not
+    /// sent again. Default: false.
+    #[must_use]
+    pub fn reconnect(mut self, reconnect: bool) -> Self {
+        self.reconnect = reconnect;
+        self
+    }
+
+    /// Sets whether the server's lines are reversed. Default: true.
+    #[must_use]
+    pub fn reverse(mut self, reverse: bool) -> Self {
+        self.reverse = reverse;
         self
     }
 
@@ -89,6 +117,8 @@ impl Client {
             host: self.host,
             timeout: self.timeout,
             stay: self.stay,
+            reconnect: self.reconnect,
+            reverse: self.reverse,
             console,
         };
         conversation.hold_and_report(input, stop).await

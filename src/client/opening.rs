@@ -38,12 +38,12 @@ pub(super) struct Connection {
 }
 
 impl Conversation {
-    /// Connects, and reads the greeting.
-    pub(super) async fn open(&self) -> Result<Connection, ClientError> {
+    /// Connects, and reads the greeting. `report_slow`: whether to report it if connecting takes long.
+    pub(super) async fn open(&self, report_slow: bool) -> Result<Connection, ClientError> {
         let deadline = Instant::now() + self.timeout;
         let late =
             |_| ClientError::NoAnswer { address: self.server.to_string(), within: self.timeout };
-        let connected = timeout_at(deadline, self.connect()).await.map_err(late)??;
+        let connected = timeout_at(deadline, self.reach(report_slow)).await.map_err(late)??;
         let Connected { mut socket, server, local, round_trip } = connected;
         let mut reader = LineReader::new(LineDecoder::new(MAX_LINE), Buffers::new(BUFFERS));
         let greeted = self.greeted(server, &mut socket, &mut reader, deadline).await?;
@@ -52,16 +52,15 @@ impl Conversation {
                 let early = greeted.early;
                 Ok(Connection { socket, round_trip, server, local, reader, early })
             }
-            Greeting::Refused(text) => {
-                self.emit(ClientEvent::Rejected { text: text.clone() }).await?;
-                Err(ClientError::Refused { text })
-            }
+            Greeting::Refused(text) => Err(ClientError::Refused { text }),
         }
     }
 
-    /// Connects, and reports it if that takes long.
-    async fn connect(&self) -> Result<Connected, ClientError> {
+    async fn reach(&self, report_slow: bool) -> Result<Connected, ClientError> {
         let mut connecting = pin!(connect(&self.server));
+        if !report_slow {
+            return connecting.await;
+        }
         if let Ok(connected) = timeout(SLOW, &mut connecting).await {
             return connected;
         }
@@ -87,6 +86,7 @@ impl Conversation {
             })?
             .map_err(|failure| match failure {
                 NoGreeting::NotAHub => ClientError::Greeting { server, sent: quote(&sent) },
+                NoGreeting::Closed => ClientError::ClosedUngreeted { server, sent: quote(&sent) },
                 NoGreeting::Lost(source) => ClientError::Lost { server, source },
             })
     }

@@ -163,7 +163,10 @@ fn client_record<'a>(
             (Record { reason: Some(reason.as_str()), ..record("closed") }, None)
         }
         ClientEvent::Problem(text) => (Record { text: Some(text), ..record("problem") }, None),
-        ClientEvent::Entered { .. } | ClientEvent::InputEnded => return None,
+        ClientEvent::Entered { .. }
+        | ClientEvent::InputEnded
+        | ClientEvent::Sent { .. }
+        | ClientEvent::Ended => return None,
     })
 }
 

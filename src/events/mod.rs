@@ -7,6 +7,8 @@ mod color;
 pub(crate) mod escape;
 mod json;
 pub(crate) mod log;
+mod progress;
+mod quiet;
 mod render;
 pub(crate) mod time;
 mod transcript;
@@ -22,6 +24,8 @@ use std::{
 pub use self::{
     color::Colors,
     json::Json,
+    progress::Progress,
+    quiet::Responses,
     render::{Page, Render},
     transcript::{CLIENT_PROMPT, ClientTranscript, SERVER_PROMPT, ServerTranscript},
 };
@@ -120,7 +124,14 @@ pub enum ClientEvent {
     },
     /// The user's input ended.
     InputEnded,
-    /// The server sent lines. They are reversed already.
+    /// Lines were sent.
+    Sent {
+        /// The number of lines.
+        lines: usize,
+        /// Their size in bytes, line ends included.
+        bytes: usize,
+    },
+    /// The server sent lines. They are reversed already, unless reversal is off.
     Response {
         /// In JSON, each line is an event of its own.
         lines: Lines,
@@ -132,11 +143,13 @@ pub enum ClientEvent {
     },
     /// Something went wrong that has no event of its own, in one plain sentence.
     Problem(String),
-    /// The connection is closed.
+    /// The connection is closed. A client that reconnects may get another one.
     Closed {
         /// Why it is closed.
         reason: ClientCloseReason,
     },
+    /// The client ends. This is the last event.
+    Ended,
 }
 
 /// A session as the events about it name it.

@@ -133,6 +133,8 @@ pub struct ClientTranscript {
     prompting: bool,
     /// Whether the input has ended, so that no prompt is needed any more.
     input_ended: bool,
+    /// Whether the server has answered, so that there is something to close.
+    answered: bool,
 }
 
 impl ClientTranscript {
@@ -140,7 +142,7 @@ impl ClientTranscript {
     /// is entered.
     pub fn new(program: &'static str, at_terminal: bool) -> Self {
         let colors = Colors::default();
-        Self { program, at_terminal, colors, prompting: false, input_ended: false }
+        Self { program, at_terminal, colors, prompting: false, input_ended: false, answered: false }
     }
 
     /// Which outputs have colors.
@@ -191,6 +193,7 @@ impl Render<ClientEvent> for ClientTranscript {
         let out = &mut page.out;
         match &stamped.event {
             ClientEvent::Connected { host, port, .. } => {
+                self.answered = true;
                 let connected = "> Connected to server IP = ";
                 push_fmt(out, format_args!("{connected}{host} and PORT = {port}\n"));
                 self.push_prompt(out);
@@ -203,17 +206,25 @@ impl Render<ClientEvent> for ClientTranscript {
             ClientEvent::InputEnded => self.input_ended = true,
             ClientEvent::Response { lines } => self.push_responses(lines, out),
             ClientEvent::Rejected { text } => {
+                self.answered = true;
+                self.end_prompt(out);
                 out.extend_from_slice(b"> ");
                 escape(text, out);
-                out.extend_from_slice(b"\n> Closing client...\n");
+                out.push(b'\n');
             }
             ClientEvent::Closed { reason } => {
                 self.end_prompt(out);
                 if *reason != ClientCloseReason::Left {
                     out.extend_from_slice(b"> Server closed the connection\n");
                 }
-                out.extend_from_slice(b"> Closing client...\n");
             }
+            ClientEvent::Ended => {
+                if self.answered {
+                    self.end_prompt(out);
+                    out.extend_from_slice(b"> Closing client...\n");
+                }
+            }
+            ClientEvent::Sent { .. } => {}
             ClientEvent::Problem(sentence) => {
                 let problem = format_args!("{sentence}");
                 self.colors.push_problem(self.program, &mut page.err, problem);

@@ -1,6 +1,8 @@
 //! The arguments of both programs, the environment variables that stand in for them, and what either
 //! program prints by itself: the text it was asked for, or why it fails.
 
+mod usage;
+
 use std::{
     env,
     ffi::OsString,
@@ -12,13 +14,11 @@ use std::{
     time::Duration,
 };
 
-use clap::{
-    Arg, CommandFactory, Parser,
-    builder::ValueParser,
-    error::{ContextKind, ContextValue, ErrorKind},
-};
+use clap::{Arg, CommandFactory, Parser, builder::ValueParser, error::ErrorKind};
 
+use self::usage::{HELP_HINT, sentence};
 use crate::{
+    address::HostPort,
     config::{
         BindAddress, Color, Commands, Format, Overrides, SESSIONS, choice, expected_sessions,
         file_name,
@@ -29,9 +29,6 @@ use crate::{
 /// The range of a duration. A year is as good as no limit, and no sum of such times overflows.
 const DURATIONS: RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_secs(365 * 24 * 60 * 60);
-
-/// clap's own words.
-const HELP_HINT: &str = "For more information, try '--help'.";
 
 /// hub-server: a TCP line hub.
 ///
@@ -130,19 +127,28 @@ impl ServerArgs {
 #[derive(Debug, Parser)]
 #[command(name = "hub-client", version)]
 pub struct ClientArgs {
-    /// TCP port of the server
-    #[arg(index = 1, value_parser = remote_port)]
-    pub port: u16,
+    /// TCP port of the server, or HOST:PORT, such as scope.lab:4444 or [::1]:4444
+    #[arg(index = 1, value_parser = remote)]
+    port: Remote,
 
-    /// IP address or host name of the server
-    #[arg(index = 2, default_value = "127.0.0.1")]
-    pub address: String,
+    /// IP address or host name of the server [default: 127.0.0.1]
+    #[arg(index = 2)]
+    address: Option<String>,
+
+    /// Print only the responses, one per line, without prompts
+    #[arg(long)]
+    pub quiet: bool,
+
+    /// Wait for a hub that cannot be reached, and connect again when the connection is lost or closed
+    #[arg(long)]
+    pub reconnect: bool,
 
     /// Keep receiving after the end of the input, until Ctrl-C or a stop signal
     #[arg(long)]
     pub stay: bool,
 
-    /// How long it may take from the start until the server has greeted
+    /// How long it may take from the start until the server has greeted; with --reconnect, in each
+    /// attempt
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "10s")]
     pub timeout: Duration,
 
@@ -155,6 +161,14 @@ pub struct ClientArgs {
     /// [default: auto]
     #[arg(long, value_name = "auto|always|never", value_parser = choice::<Color>)]
     color: Option<Color>,
+
+    /// Show the server's lines as they were sent, not reversed [env: LINEHUB_REVERSE]
+    #[arg(long)]
+    no_reverse: bool,
+
+    /// Set by LINEHUB_REVERSE.
+    #[arg(skip)]
+    reverse: Option<bool>,
 }
 
 impl ClientArgs {
@@ -163,10 +177,37 @@ impl ClientArgs {
         self.color.unwrap_or_default()
     }
 
+    /// The server's host as it was typed, and its port.
+    pub fn server(&self) -> (&str, u16) {
+        let default = self.address.as_deref().unwrap_or("127.0.0.1");
+        (self.port.host.as_deref().unwrap_or(default), self.port.port)
+    }
+
     /// The format of stdout.
     pub fn format(&self) -> Format {
         self.format.unwrap_or(Format::Text)
     }
+
+    /// Whether the server's lines are reversed.
+    pub fn reverse(&self) -> bool {
+        !self.no_reverse && self.reverse.unwrap_or(true)
+    }
+}
+
+/// A port, and the host if it stands before it.
+#[derive(Clone, Debug)]
+struct Remote {
+    /// The host as it was typed.
+    host: Option<String>,
+    port: u16,
+}
+
+fn remote(text: &str) -> Result<Remote, &'static str> {
+    if let Ok(server) = text.parse::<HostPort>() {
+        let host = text.rsplit_once(':').map(|(host, _)| host.to_owned());
+        return Ok(Remote { host, port: server.port });
+    }
+    Ok(Remote { host: None, port: remote_port(text)? })
 }
 
 fn port(text: &str) -> Result<u16, &'static str> {
@@ -205,6 +246,15 @@ pub trait Arguments: Parser {
     /// A sentence that starts with the variable's name.
     fn read_environment(&mut self) -> Result<(), String>;
 
+    /// Checks what clap does not: which arguments exclude each other.
+    ///
+    /// # Errors
+    ///
+    /// One sentence.
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+
     /// A hint for a mistake that clap does not know. It is asked for when the arguments are wrong.
     fn hint() -> Option<String> {
         None
@@ -229,7 +279,25 @@ impl Arguments for ServerArgs {
 
 impl Arguments for ClientArgs {
     fn read_environment(&mut self) -> Result<(), String> {
-        fill(&mut self.format, "LINEHUB_FORMAT", "--format <text|json>", choice)
+        fill(&mut self.reverse, "LINEHUB_REVERSE", "--no-reverse", boolean)?;
+        fill(&mut self.format, "LINEHUB_FORMAT", "--format <text|json>", choice)?;
+        if self.quiet {
+            // The flag overrides the variable. `check` has rejected the other flag.
+            self.format = Some(Format::Text);
+        }
+        Ok(())
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.port.host.is_some() && self.address.is_some() {
+            return Err("HOST:PORT cannot be used with an ADDRESS after it".to_owned());
+        }
+        match self.format() {
+            Format::Json if self.quiet => {
+                Err("--quiet cannot be used with --format json".to_owned())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Other tools take the address first.
@@ -289,7 +357,8 @@ pub fn arguments<A: Arguments>(program: &str) -> A {
             misused(program, &sentence, &A::hint().unwrap_or(hint))
         }
     };
-    if let Err(sentence) = arguments.read_environment() {
+    let checked = arguments.check().and_then(|()| arguments.read_environment());
+    if let Err(sentence) = checked {
         misused(program, &sentence, HELP_HINT);
     }
     arguments
@@ -326,29 +395,4 @@ pub fn report(program: &str, what: &dyn Display) {
     let sentence = one_line(&what.to_string());
     // There is nowhere left to report that stderr is closed.
     let _ = writeln!(io::stderr(), "{program}: {sentence}");
-}
-
-/// clap's error on one line, and a hint: the argument that was probably meant, or else where to find
-/// help.
-fn sentence(mut error: clap::Error) -> (String, String) {
-    // What the user typed must not look like the layout of clap's text.
-    let typed: Vec<_> = error
-        .context()
-        .filter_map(|(kind, value)| match value {
-            ContextValue::String(text) => Some((kind, ContextValue::String(one_line(text)))),
-            _ => None,
-        })
-        .collect();
-    for (kind, text) in typed {
-        error.insert(kind, text);
-    }
-    let text = error.to_string();
-    let (first, hints) = text.split_once("\n\n").unwrap_or((&text, ""));
-    let first = first.strip_prefix("error: ").unwrap_or(first);
-    let words: Vec<&str> = first.split_whitespace().collect();
-    let hint = match error.get(ContextKind::SuggestedArg) {
-        Some(meant) => format!("Did you mean '{meant}'?"),
-        None => hints.lines().rev().find(|line| !line.is_empty()).unwrap_or(HELP_HINT).to_owned(),
-    };
-    (words.join(" "), hint)
 }

@@ -7,6 +7,9 @@ pub(crate) const TOO_MANY_CLIENTS: &str = "too many clients";
 /// The text of a refusal.
 pub(crate) const REFUSAL: &str = "Server rejected due to too many clients";
 
+/// The text of a refusal because the client's address has too many connections.
+pub(crate) const TOO_MANY_FROM_ADDRESS: &str = "Too many connections from this address";
+
 /// How the line for an admitted client begins. Other servers greet with 220, too.
 const READY: &[u8] = b"220 linehub";
 

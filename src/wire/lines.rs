@@ -153,6 +153,17 @@ impl Lines {
         None
     }
 
+    /// The number of whole lines in the first `length` bytes, and the lines after those, if any.
+    pub(crate) fn split_sent(&self, length: usize) -> (usize, Option<Self>) {
+        let ends = memchr_iter(self.end, &self.text).map(|at| at + 1);
+        let (mut count, mut start) = (0, 0);
+        for end in ends.take_while(|&end| end <= length) {
+            (count, start) = (count + 1, end);
+        }
+        let has_rest = start < self.text.len();
+        (count, has_rest.then(|| Self { text: self.text.slice(start..), ..*self }))
+    }
+
     /// The first line without its end, and the lines after it, if any.
     pub fn split_first(&self) -> (Bytes, Option<Self>) {
         let end = memchr(self.end, &self.text).unwrap_or(self.text.len());

@@ -165,6 +165,7 @@ fn the_client_transcript_matches_the_lab() {
             entered("exit"),
             ClientEvent::InputEnded,
             LEFT,
+            ClientEvent::Ended,
         ],
     );
     assert_eq!(
@@ -194,11 +195,11 @@ fn output_after_a_prompt_begins_on_a_new_line() {
          \n> Enter string : "
     );
     assert_eq!(
-        after(&[ClientEvent::InputEnded, LEFT]),
+        after(&[ClientEvent::InputEnded, LEFT, ClientEvent::Ended]),
         "\n> Enter string : \n> Closing client...\n"
     );
     assert_eq!(
-        after(&[ClientEvent::Closed { reason: ClientCloseReason::Server }]),
+        after(&[ClientEvent::Closed { reason: ClientCloseReason::Server }, ClientEvent::Ended]),
         "\n> Enter string : \n> Server closed the connection\n> Closing client...\n"
     );
 }
@@ -212,17 +213,34 @@ fn a_line_read_without_a_prompt_gets_its_own_prompt() {
 
 #[test]
 fn a_response_after_the_end_of_input_is_not_followed_by_a_prompt() {
-    let events = [greeted(), entered("exit"), ClientEvent::InputEnded, response("a"), LEFT];
+    let last = [ClientEvent::InputEnded, response("a"), LEFT, ClientEvent::Ended];
+    let events = [greeted(), entered("exit")].into_iter().chain(last);
     let (out, _) = render(&mut client(), events);
     assert!(out.ends_with("exit\n> Server response : a\n> Closing client...\n"), "{out}");
 }
 
 #[test]
+fn a_client_that_reconnects_closes_only_at_the_end() {
+    let lost = ClientEvent::Closed { reason: ClientCloseReason::Lost };
+    let events = [greeted(), lost, greeted(), ClientEvent::InputEnded, LEFT, ClientEvent::Ended];
+    let (out, _) = render(&mut client(), events);
+    let connected = "> Connected to server IP = 0.0.0.0 and PORT = 4444\n\n> Enter string : \n";
+    let lost = "> Server closed the connection\n";
+    assert_eq!(out, format!("{connected}{lost}{connected}> Closing client...\n"));
+}
+
+#[test]
+fn a_client_that_was_never_connected_prints_nothing() {
+    assert_eq!(render(&mut client(), [ClientEvent::Ended]).0, "");
+}
+
+#[test]
 fn a_refused_client_prints_the_refusal() {
     let refused = |text: &str| ClientEvent::Rejected { text: text.to_owned() };
-    let (out, _) = render(&mut client(), [refused("Server rejected due to too many clients")]);
+    let events = [refused("Server rejected due to too many clients"), ClientEvent::Ended];
+    let (out, _) = render(&mut client(), events);
     assert_eq!(out, "> Server rejected due to too many clients\n> Closing client...\n");
-    let (out, _) = render(&mut client(), [refused("Go \u{1b}[2J away")]);
+    let (out, _) = render(&mut client(), [refused("Go \u{1b}[2J away"), ClientEvent::Ended]);
     assert_eq!(out, "> Go \\u{1b}[2J away\n> Closing client...\n");
 }
 
