@@ -93,11 +93,13 @@ fn resolve<'a>(prefix: &str, text: &'a str, found: &mut BTreeSet<String>) -> &'a
         };
     };
     loop {
+        let before = list.len();
         list = resolve(prefix, list, found).trim_start();
         list = list.strip_prefix(',').unwrap_or(list).trim_start();
         if let Some(rest) = list.strip_prefix('}') {
             return rest;
         }
+        assert!(list.len() < before, "this is no list of imports: {list:.40}");
     }
 }
 
