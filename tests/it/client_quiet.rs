@@ -52,7 +52,11 @@ fn a_closed_connection_is_one_sentence_on_stderr() {
 fn a_lost_connection_is_one_sentence_on_stderr() {
     let (listener, address) = played();
     let mut client = quiet(address);
-    Peer::of(greet(&listener)).reset();
+    let mut stream = greet(&listener);
+    // A reset can overtake the greeting, but not a line that has been printed.
+    stream.write_all(b"one\n").unwrap();
+    assert_eq!(client.out.next(), "eno");
+    Peer::of(stream).reset();
     client.ends_with(1);
     let lost = format!("hub-client: the connection to {address} was lost: ");
     let err = client.err.rest();

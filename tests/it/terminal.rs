@@ -375,8 +375,7 @@ fn the_client_restores_the_terminal_when_the_server_disconnects() {
     assert_eq!(program.exit_status(), Some(1));
     let end = "> Enter string : half typed\n> Server closed the connection\n> Closing client...";
     program.wait_for(|screen| screen.contains(end));
-    // A sentence on stderr follows.
-    program.cursor_comes_to(7, 0);
+    program.cursor_comes_to(6, 0);
     assert!(program.has_its_original_modes());
 }
 
