@@ -178,6 +178,8 @@ impl Editor {
             match wait(wait_for, line_socket)? {
                 Wake::CheckForeground => editing = self.check_foreground()?,
                 Wake::SocketRoom => send_entered(line_socket, entered)?,
+                // These keys are for the program in the foreground.
+                Wake::Keys if !in_foreground() => editing = self.check_foreground()?,
                 Wake::Keys => {
                     let Some(keys) = read_keys(&mut buffer)? else {
                         return Ok(true);
@@ -206,8 +208,10 @@ impl Editor {
         entered: &mut BytesMut,
     ) -> io::Result<KeyResult> {
         let mut state = self.state();
-        if state.mode != Mode::Editing {
-            return Ok(KeyResult::EndOfInput);
+        match state.mode {
+            Mode::Editing => {}
+            Mode::Background => return Ok(KeyResult::Suspended),
+            Mode::NotStarted | Mode::Ended => return Ok(KeyResult::EndOfInput),
         }
         if state.dumb {
             return state.handle_kernel_line(input, entered);
@@ -280,6 +284,12 @@ impl Editor {
     fn print_chunk(&self, printed: Printed, text: &[u8]) -> io::Result<()> {
         let mut state = self.state();
         let mut out = Vec::with_capacity(text.len() + 256);
+        if state.mode == Mode::Editing && !in_foreground() {
+            // A signal from outside has stopped the program, and `bg` has continued it. SIGCONT, which
+            // tells the editor's thread, may take a while to get there.
+            state.mode = Mode::Background;
+            state.forget_screen();
+        }
         if state.mode == Mode::Editing {
             state.erase_prompt(&mut out);
         }

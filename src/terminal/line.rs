@@ -95,9 +95,9 @@ impl Line {
             Key::Suspend => return Outcome::Suspend,
             Key::Interrupt => return Outcome::Interrupted,
             Key::Enter => return Outcome::Entered,
-            Key::Tab => line.insert('\t', 1, kills).is_some(),
-            // These have no meaning outside a search or a paste.
-            Key::Search
+            // These never get here, or have no meaning outside a search or a paste.
+            Key::Tab
+            | Key::Search
             | Key::SearchForward
             | Key::Abort
             | Key::Escape

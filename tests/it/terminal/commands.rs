@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{CTRL_D, HELP, HubServer, PROMPT, address};
 use crate::{
     pty::{OnPty, WINDOW},
-    support::Peer,
+    support::{Peer, wait_until},
 };
 
 #[test]
@@ -69,7 +69,11 @@ fn the_editor_uses_stderr_if_json_goes_to_a_file() {
     let events = || fs::read_to_string(&file).unwrap();
     server.press("/nobody\r");
     server.wait_for(|screen| screen.contains("there is no command /nobody"));
-    let bound: Value = serde_json::from_str(events().lines().next().unwrap()).unwrap();
+    let bound = wait_until("the server is bound", || {
+        let events = events();
+        let (line, _) = events.split_once('\n')?;
+        Some(serde_json::from_str::<Value>(line).unwrap())
+    });
     let bound = bound["address"].as_str().unwrap().parse::<std::net::SocketAddr>().unwrap();
     let mut peer = Peer::connect(address(bound.port())).greeted();
     server.press("hello\r");

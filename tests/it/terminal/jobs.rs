@@ -176,6 +176,8 @@ fn keeps_serving_in_the_background_after_sigstop_and_bg() {
     let shell = Shell::start();
     let (job, port) = shell.start_foreground_server();
     let mut peer = Peer::connect(address(port)).greeted();
+    // What is being printed when the program is stopped is printed as in the foreground.
+    shell.0.wait_for(|screen| screen.contains("> New connection"));
     shell.0.press("half ty");
     shell.0.last_row(&format!("{PROMPT} half ty"));
     kill_process(job, Signal::STOP).unwrap();
