@@ -43,7 +43,10 @@ fn terminal_options(args: &ClientArgs) -> TerminalOptions {
     TerminalOptions {
         program: PROGRAM,
         prompt: CLIENT_PROMPT,
-        help: "The line exit or Ctrl-D ends the client",
+        help: match args.stay {
+            true => "The line exit or Ctrl-C ends the client",
+            false => "The line exit or Ctrl-D ends the client",
+        },
         term: env::var_os("TERM"),
         no_color: environment::no_color(),
         json: args.format() == Format::Json,
