@@ -114,6 +114,11 @@ impl OnPty {
         kill_process(self.pid, signal).unwrap();
     }
 
+    /// The same for a program that may have ended already.
+    pub(crate) fn signal_if_running(&self, signal: Signal) {
+        let _ = kill_process(self.pid, signal);
+    }
+
     /// Stops reading the terminal's output until the guard is dropped.
     pub(crate) fn freeze(&self) -> impl Drop {
         self.seen()
