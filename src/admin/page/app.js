@@ -88,7 +88,7 @@ const DISCONNECTED = {
   lost: 'lost its connection',
   stalled: 'was disconnected: it did not read',
   idle: 'was disconnected: it was idle',
-  shutdown: 'was disconnected: the hub is stopping',
+  shutdown: 'was disconnected: the hub stops',
   kicked: 'was kicked',
   replaced: 'was disconnected: replaced',
 };
@@ -171,10 +171,14 @@ function appendRows(entries) {
 
 function row(entry) {
   const made = element('div', `row ${entry.kind}`);
-  const who = element('span', 'who', entry.who);
   if (entry.id !== undefined) made.style.setProperty('--hue', hue(entry.id));
-  if (entry.peer) who.title = entry.peer;
-  made.append(element('time', '', timeOfDay(entry.time)), who, element('span', 'text', entry.text));
+  made.append(element('time', '', timeOfDay(entry.time)));
+  if (entry.who !== '') {
+    const who = element('span', 'who', entry.who);
+    who.title = entry.peer ?? '';
+    made.append(who);
+  }
+  made.append(element('span', 'text', entry.text));
   return made;
 }
 
@@ -229,6 +233,11 @@ find('only').addEventListener('click', () => showOnly(null));
 find('clear').addEventListener('click', clearLog);
 find('pause').addEventListener('click', () => setPaused(pausedBy === '' ? 'button' : ''));
 find('newer').addEventListener('click', () => setPaused(''));
+
+// The log becomes lower when the composer grows, and must still show the newest line.
+new ResizeObserver(() => {
+  if (pausedBy === '') log.scrollTop = log.scrollHeight;
+}).observe(log);
 
 // Scrolling up pauses, and scrolling back to the end follows again. The log also scrolls because rows
 // come and go, so only what follows a movement of the user counts.
@@ -328,21 +337,19 @@ let lastFigures = null;
 function showFigures(server) {
   const now = performance.now();
   const seconds = lastFigures ? (now - lastFigures.now) / 1000 : 0;
-  const lines = (field) => {
+  const rate = (field) => {
     const more = lastFigures ? server[field] - lastFigures.server[field] : 0;
     // After a restart the hub counts from zero again.
-    const rate = more > 0 && seconds > 0 ? ` · ${number(Math.round(more / seconds))}/s` : '';
-    return number(server[field]) + rate;
+    return more > 0 && seconds > 0 ? `${number(Math.round(more / seconds))} lines/s` : 'none now';
   };
   const figures = {
     'Sessions': `${number(server.sessions)} of ${number(server.max_sessions)}`,
-    'Lines in': lines('lines_in'),
-    'Lines out': lines('lines_out'),
-    'Bytes in': bytes(server.bytes_in),
-    'Bytes out': bytes(server.bytes_out),
-    'Connections': number(server.connections),
-    'Refused': number(server.refused),
-    'Discarded lines': number(server.discarded),
+    'Received': `${counted(server.lines_in, 'line')} · ${bytes(server.bytes_in)}`,
+    'Receiving': rate('lines_in'),
+    'Sent': `${counted(server.lines_out, 'line')} · ${bytes(server.bytes_out)}`,
+    'Sending': rate('lines_out'),
+    'Connections': `${number(server.connections)} · ${number(server.refused)} refused`,
+    'Discarded': counted(server.discarded, 'line'),
     'Reversal': server.reverse ? 'on' : 'off',
     ...(server.cluster == null ? {} : { Cluster: server.cluster }),
     'Running since': since(server.since),
@@ -350,6 +357,7 @@ function showFigures(server) {
   };
   lastFigures = { now, server };
   setText(find('address'), server.address);
+  document.title = `${server.address} · Linehub`;
   const list = find('figures');
   const terms = Object.keys(figures);
   if (list.childElementCount !== terms.length) {
