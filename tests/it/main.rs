@@ -10,6 +10,7 @@
 
 mod actors_die;
 mod addresses;
+mod browser;
 mod client;
 mod client_addresses;
 mod client_dead_link;

@@ -428,7 +428,7 @@ function enter() {
     sendWaiting();
   };
   if (count === 1) send();
-  else confirmSeveral(`Send ${number(count)} lines to ${recipient}?`, text, send);
+  else confirmSeveral(count, recipient, text, send);
 }
 
 /** Sends one after the other, so that lines arrive in the order in which they were entered. */
@@ -512,8 +512,9 @@ find('composer').addEventListener('submit', (event) => {
 const several = find('several');
 let onConfirmed = () => {};
 
-function confirmSeveral(question, text, send) {
-  setText(find('several-title'), question);
+function confirmSeveral(count, recipient, text, send) {
+  setText(find('several-title'), `Send ${counted(count, 'line')} to ${recipient}?`);
+  setText(several.querySelector('[value=yes]'), `Send ${counted(count, 'line')}`);
   setText(find('several-lines'), text.split('\n').map(escaped).join('\n'));
   onConfirmed = send;
   several.showModal();
