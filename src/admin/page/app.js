@@ -147,7 +147,7 @@ function flush() {
   }
   const newer = find('newer');
   newer.hidden = pausedBy === '';
-  setText(newer, unshown > 0 ? `Paused · ${counted(unshown, 'newer event')}` : 'Paused');
+  setText(newer, `Paused${unshown > 0 ? ` · ${counted(unshown, 'newer event')}` : ''} · Follow ↓`);
 }
 
 function appendRows(entries) {
@@ -753,6 +753,7 @@ function start(newToken) {
   find('login').hidden = true;
   find('desk').hidden = false;
   find('login-error').textContent = '';
+  find('token').value = '';
   showStatus('connecting', 'Connecting…');
   message.focus();
   follow(current.signal);
@@ -767,7 +768,6 @@ function askForToken(problem) {
   find('desk').hidden = true;
   find('login').hidden = false;
   setText(find('login-error'), problem);
-  find('token').value = '';
   find('token').focus();
 }
 
