@@ -36,7 +36,8 @@ use crate::{
         stdin_reader::Finish,
     },
     address::{BindAddress, Zoned},
-    config::{Config, ConfigError},
+    admin,
+    config::{Config, ConfigError, Token},
     desk::roster::Roster,
     events::{ServerEvent, wording::os_error_text},
     net::{device, listener, socket::Socket},
@@ -103,6 +104,7 @@ pub struct Server {
     operator: Option<Operator>,
     outputs: Outputs<ServerEvent>,
     observers: Vec<Recipient<Observed>>,
+    admin: Option<admin::Bound>,
     roster: Option<Roster>,
 }
 
@@ -122,6 +124,11 @@ impl Server {
         let listener = listener::bind(address, sessions, &config.timeouts).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let outputs = Outputs::quiet();
+        let bind_admin = |address| {
+            let failed = |source| ServerError::Bind { address, source };
+            admin::Bound::bind(&config, address).map_err(failed)
+        };
+        let admin = config.admin.listen.map(bind_admin).transpose()?;
         Ok(Self {
             config,
             listener,
@@ -129,6 +136,7 @@ impl Server {
             operator: None,
             outputs,
             observers: Vec::new(),
+            admin,
             roster: None,
         })
     }
@@ -153,6 +161,11 @@ impl Server {
     pub fn roster(mut self, roster: Roster) -> Self {
         self.roster = Some(roster);
         self
+    }
+
+    /// The token of the web console, if nobody has chosen it: whoever starts the server must show it.
+    pub fn admin_token(&self) -> Option<&Token> {
+        self.admin.as_ref()?.random_token()
     }
 
     /// The address of the listener, with the actual port.
@@ -191,16 +204,19 @@ impl Server {
     /// order for that reason.
     pub async fn run(self, until: impl Future<Output = ()>) -> Result<(), ServerError> {
         System::try_current().ok_or(ServerError::NoSystem)?;
-        let Self { config, listener, address, operator, outputs, observers, roster } = self;
+        let Self { config, listener, address, operator, outputs, mut observers, mut admin, roster } =
+            self;
         let failed = |source| ServerError::Bind { address, source };
         let listener = TcpListener::from_std(listener).map_err(failed)?;
 
         let console = Console::start(outputs).map_err(ServerError::Start)?.recipient();
+        observers.extend(admin.as_mut().map(admin::Bound::start_feed));
         let settings = hub::Settings {
             max_clients: config.server.max_sessions,
             slot: config.timeouts.slot.unwrap_or_default(),
             names: config.names.clone(),
             stall: config.timeouts.stall,
+            latency: admin.as_ref().map(admin::Bound::latency),
             roster,
         };
         let (hub, console_gone) = Hub::new(settings, console, observers);
@@ -209,11 +225,14 @@ impl Server {
         let operator = operator.map(|operator| operator.start(&config, &hub));
 
         let setup = Arc::new(setup(&config, &hub));
+        let bound = hub.send(Bound { address });
         // When this is dropped, the listener is closed.
         let serving = async {
             // Accept connections without waiting for the "bound" line to be printed.
-            tokio::join!(hub.send(Bound { address }), accept(listener, &setup, &hub, &workers))
+            tokio::join!(bound, accept(listener, &setup, &hub, &workers))
         };
+        let start_admin = |admin: admin::Bound| admin.start(&hub).map_err(ServerError::Start);
+        let admin = admin.map(start_admin).transpose()?;
         let devices = connect_devices(&config, address, &setup, &hub);
         tokio::select! {
             () = until => {}
@@ -223,6 +242,9 @@ impl Server {
         }
         // A device whose session ends now is not connected again.
         drop(devices);
+        if let Some(admin) = &admin {
+            admin.drain();
+        }
         let output_alive = !console_gone.is_cancelled();
 
         let (start, drain) = (Instant::now(), config.timeouts.drain);
@@ -234,6 +256,9 @@ impl Server {
         let drained = timeout_at(deadline + LAST_OUTPUT, hub.send(Drain { deadline })).await;
         // Refused peers get time to read why.
         let _ = timeout(LAST_REFUSALS, setup.lingering.acquire_many(LINGERING)).await;
+        if let Some(admin) = admin {
+            admin.finish().await;
+        }
         match drained {
             Ok(Ok(Ok(()))) | Err(_) if output_alive => Ok(()),
             _ => Err(ServerError::ConsoleGone),

@@ -1,10 +1,15 @@
 //! `hub-server`: serves the hub.
 
-use std::{env, ffi::OsStr, process};
+use std::{
+    env,
+    ffi::OsStr,
+    io::{self, IsTerminal},
+    process,
+};
 
 use linehub::{
     Config, Server, ServerError, ServerEvent,
-    config::Format,
+    config::{Format, Token},
     events::{Json, Render, SERVER_PROMPT, ServerTranscript},
     program::{
         Terminal,
@@ -46,14 +51,28 @@ fn main() {
     }
 }
 
+/// Shows the random token of the web console on stderr, unless it is printed with the address on a
+/// terminal: then it returns it.
+fn show_token(token: Option<&Token>, format: Format) -> Option<String> {
+    let token = token?.reveal();
+    if format == Format::Text && io::stdout().is_terminal() {
+        return Some(token.to_owned());
+    }
+    args::report(PROGRAM, &format_args!("the token of the web console is {token}"));
+    None
+}
+
 /// Serves until a signal or the operator at a terminal stops the server.
 async fn serve(config: Config, term: Option<&OsStr>) -> Result<(), ServerError> {
     let (format, timestamps) = (config.console.format, config.console.timestamps);
     let mut server = Server::bind(config)?;
     let mut terminal = Terminal::open(SERVER_PROMPT, term).map_err(ServerError::Stdio)?;
     let at_terminal = terminal.is_some();
+    let token = show_token(server.admin_token(), format);
     let renderer: Box<dyn Render<ServerEvent>> = match format {
-        Format::Text => Box::new(ServerTranscript { program: PROGRAM, at_terminal, timestamps }),
+        Format::Text => {
+            Box::new(ServerTranscript { program: PROGRAM, at_terminal, timestamps, token })
+        }
         Format::Json => Box::new(Json { program: PROGRAM }),
     };
     let outputs = stdio::outputs(renderer, terminal.as_ref()).map_err(ServerError::Stdio)?;

@@ -5,13 +5,14 @@
 //! config/server.toml, and its row in README.md. A range belongs to the kind of value; what two options
 //! require of each other belongs to `Config::conflict`.
 
+mod admin;
 mod file;
 mod values;
 
 use std::{
     fmt::{self, Display, Formatter},
     io,
-    net::Ipv4Addr,
+    net::{Ipv4Addr, SocketAddr},
     ops::RangeInclusive,
     path::Path,
     time::Duration,
@@ -20,7 +21,9 @@ use std::{
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use self::admin::{AdminConfig, NotAToken, Token};
 pub(crate) use self::values::{choice::parse as choice, sessions::expected as expected_sessions};
+pub(crate) use self::{admin::read_token, values::socket_or_off::parse as socket_or_off};
 use self::{file::Source, values::Choice};
 pub use crate::{
     address::{BindAddress, HostPort},
@@ -49,6 +52,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// `[console]`
     pub console: ConsoleConfig,
+    /// `[admin]`
+    pub admin: AdminConfig,
     /// `[names]`: names for clients, by address. Default: none.
     #[serde(with = "values::names")]
     pub names: Names,
@@ -335,6 +340,10 @@ pub struct Overrides {
     pub timestamps: Option<bool>,
     /// For `console.commands`.
     pub commands: Option<Commands>,
+    /// For `admin.listen`; `Some(None)` for `"off"`.
+    pub admin: Option<Option<SocketAddr>>,
+    /// For `admin.token_file`.
+    pub admin_token: Option<Token>,
 }
 
 /// Why a configuration cannot be used, as one plain sentence.
@@ -445,8 +454,17 @@ impl Config {
     }
 
     fn apply(&mut self, overrides: &Overrides) {
-        let Overrides { port, bind, max_sessions, format, commands, reverse, timestamps } =
-            overrides.clone();
+        let Overrides {
+            port,
+            bind,
+            max_sessions,
+            format,
+            commands,
+            reverse,
+            timestamps,
+            admin,
+            admin_token,
+        } = overrides.clone();
         set(&mut self.server.port, port);
         set(&mut self.server.bind, bind);
         set(&mut self.server.max_sessions, max_sessions);
@@ -454,6 +472,8 @@ impl Config {
         set(&mut self.console.commands, commands);
         set(&mut self.server.reverse, reverse);
         set(&mut self.console.timestamps, timestamps);
+        set(&mut self.admin.listen, admin);
+        set(&mut self.admin.token, admin_token.map(Some));
     }
 
     /// Validates values that may have come from this source, among others.
@@ -472,6 +492,9 @@ impl Config {
     }
 
     fn conflict(&self) -> Option<Conflict> {
+        if let Some(conflict) = self.admin.conflict() {
+            return Some(conflict);
+        }
         if let Some(device) = self.connect.iter().find(|device| device.retry > device.retry_max) {
             let (retry, most) = (device.retry, device.retry_max);
             let problem = format!(

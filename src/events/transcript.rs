@@ -1,6 +1,6 @@
 //! The transcript: the text format of both programs.
 
-use std::fmt;
+use std::{fmt, net::SocketAddr};
 
 use super::{
     ClientCloseReason, ClientEvent, CloseReason, DiscardReason, ServerEvent, SessionInfo, Stamped,
@@ -20,7 +20,6 @@ pub const SERVER_PROMPT: &str = "> Enter message to send to all clients : ";
 pub const CLIENT_PROMPT: &str = "\n> Enter string : ";
 
 /// The server's transcript.
-#[derive(Debug)]
 pub struct ServerTranscript {
     /// The name that a line on stderr begins with.
     pub program: &'static str,
@@ -28,6 +27,15 @@ pub struct ServerTranscript {
     pub at_terminal: bool,
     /// Whether each line starts with its time.
     pub timestamps: bool,
+    /// The token that is appended to the address of the web console. Set it only for a terminal.
+    pub token: Option<String>,
+}
+
+/// Without the token, which must get into no log.
+impl fmt::Debug for ServerTranscript {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerTranscript").field("program", &self.program).finish_non_exhaustive()
+    }
 }
 
 impl Render<ServerEvent> for ServerTranscript {
@@ -56,6 +64,7 @@ impl ServerTranscript {
                 let (ip, port) = (zoned_ip(*address), address.port());
                 push_fmt(out, format_args!("> Server bound to IP : {ip} and PORT : {port}\n"));
             }
+            ServerEvent::Admin { address } => self.push_admin(*address, out),
             ServerEvent::Connected { session, .. } => {
                 push_fmt(out, format_args!("> New connection [{session}]\n"));
             }
@@ -63,15 +72,15 @@ impl ServerTranscript {
                 let prefix = format!("> [{session}] Client message = ");
                 push_lines(out, prefix.as_bytes(), lines, Origin::Peer);
             }
-            ServerEvent::Broadcast { lines, .. } => {
-                if !self.at_terminal {
-                    push_lines(out, SERVER_PROMPT.as_bytes(), lines, Origin::Stdin);
+            ServerEvent::Broadcast { lines, by_http, .. } => {
+                if let Some(origin) = self.printed_origin(*by_http) {
+                    push_lines(out, SERVER_PROMPT.as_bytes(), lines, origin);
                 }
             }
-            ServerEvent::Told { session, lines } => {
-                if !self.at_terminal {
+            ServerEvent::Told { session, lines, by_http } => {
+                if let Some(origin) = self.printed_origin(*by_http) {
                     let prefix = format!("> [{session}] Message to client = ");
-                    push_lines(out, prefix.as_bytes(), lines, Origin::Stdin);
+                    push_lines(out, prefix.as_bytes(), lines, origin);
                 }
             }
             ServerEvent::Listing(text) => out.extend_from_slice(text.as_bytes()),
@@ -91,6 +100,25 @@ impl ServerTranscript {
             ServerEvent::Problem(sentence) => report(format_args!("{sentence}")),
             ServerEvent::Stopped => {}
         }
+    }
+}
+
+impl ServerTranscript {
+    /// Where lines to clients come from, if they are printed: the editor shows what is typed there.
+    fn printed_origin(&self, by_http: bool) -> Option<Origin> {
+        match by_http {
+            true => Some(Origin::Http),
+            false => (!self.at_terminal).then_some(Origin::Stdin),
+        }
+    }
+
+    /// Appends the address to open in a browser.
+    fn push_admin(&self, address: SocketAddr, out: &mut Vec<u8>) {
+        push_fmt(out, format_args!("> Web console at http://{}/", Zoned(address)));
+        if let Some(token) = &self.token {
+            push_fmt(out, format_args!("#token={token}"));
+        }
+        out.push(b'\n');
     }
 }
 
@@ -210,6 +238,7 @@ impl Render<ClientEvent> for ClientTranscript {
 enum Origin {
     Stdin,
     Peer,
+    Http,
 }
 
 /// Appends each line of the batch after the prefix.

@@ -50,7 +50,8 @@ fn scene(at_once: bool) -> Scene {
     fcntl_setpipe_size(&pipe, PIPE).unwrap();
     let (lengths, by_writer) = mpsc::unbounded_channel();
     let file = at_once.then(|| pipe.try_clone().unwrap());
-    let transcript = ServerTranscript { program: "test", at_terminal: false, timestamps: false };
+    let transcript =
+        ServerTranscript { program: "test", at_terminal: false, timestamps: false, token: None };
     let outputs =
         Outputs::new(transcript, Announced { pipe, lengths }, io::sink()).nonblocking(file);
     Scene { console: Console::start(outputs).unwrap(), by_writer, stdout }
@@ -72,7 +73,9 @@ fn pipes_support_nowait() -> bool {
 }
 
 fn broadcast(text: &str) -> Print<ServerEvent> {
-    Print(vec![ServerEvent::Broadcast { lines: Lines::one(text), sessions: 1 }.into()])
+    Print(vec![
+        ServerEvent::Broadcast { lines: Lines::one(text), sessions: 1, by_http: false }.into(),
+    ])
 }
 
 fn printed(text: &str) -> String {

@@ -69,7 +69,7 @@ async fn lines_that_arrive_together_are_broadcast_together() {
 async fn a_short_batch_does_not_keep_its_read_buffer() {
     let mut scene = scene();
     scene.input.write_all(b"short\n").await.unwrap();
-    let (Broadcast(lines), _unanswered) = scene.broadcast.next().await;
+    let (Broadcast { lines, .. }, _unanswered) = scene.broadcast.next().await;
     let bytes = lines.as_bytes().clone();
     drop(lines);
     let own = bytes.try_into_mut().expect("nobody else holds the buffer");
@@ -82,7 +82,7 @@ async fn a_batch_is_no_larger_than_an_outbox() {
     scene.input.write_all("0123456789\n".repeat(200).as_bytes()).await.unwrap();
     let mut lines = 0;
     while lines < 200 {
-        let Broadcast(batch) = scene.broadcast.answer(Ok(())).await;
+        let Broadcast { lines: batch, .. } = scene.broadcast.answer(Ok(())).await;
         assert!(batch.len() + BATCH_OVERHEAD <= 1000);
         lines += batch.iter().count();
     }
@@ -148,7 +148,7 @@ async fn finish_broadcasts_a_large_read_in_several_batches() {
     let mut scene = scene();
     let text = "0123456789\n".repeat(200);
     scene.input.write_all(text.as_bytes()).await.unwrap();
-    let (Broadcast(batch), ack) = scene.broadcast.next().await;
+    let (Broadcast { lines: batch, .. }, ack) = scene.broadcast.next().await;
     let finished = actix::spawn(scene.reader.send(Finish));
     settle().await;
     ack.send(Ok(())).unwrap();
