@@ -34,8 +34,12 @@ pub async fn conversation() -> Result<String, Box<dyn Error>> {
     config.server.max_sessions = 1;
 
     let paper = Paper::default();
-    let transcript =
-        ServerTranscript { program: "conversation", at_terminal: false, timestamps: false };
+    let transcript = ServerTranscript {
+        program: "conversation",
+        at_terminal: false,
+        timestamps: false,
+        token: None,
+    };
     let (mut operator, input) = duplex(1024);
     let server = Server::bind(config)?.operator(input).console(Outputs::new(
         transcript,

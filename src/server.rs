@@ -204,18 +204,18 @@ impl Server {
     /// order for that reason.
     pub async fn run(self, until: impl Future<Output = ()>) -> Result<(), ServerError> {
         System::try_current().ok_or(ServerError::NoSystem)?;
-        let Self { config, listener, address, operator, outputs, mut observers, mut admin, roster } =
+        let Self { config, listener, address, operator, outputs, observers, mut admin, roster } =
             self;
         let failed = |source| ServerError::Bind { address, source };
         let listener = TcpListener::from_std(listener).map_err(failed)?;
 
         let console = Console::start(outputs).map_err(ServerError::Start)?.recipient();
-        observers.extend(admin.as_mut().map(admin::Bound::start_feed));
         let settings = hub::Settings {
             max_clients: config.server.max_sessions,
             slot: config.timeouts.slot.unwrap_or_default(),
             names: config.names.clone(),
             stall: config.timeouts.stall,
+            feed: admin.as_mut().map(admin::Bound::start_feed),
             latency: admin.as_ref().map(admin::Bound::latency),
             roster,
         };

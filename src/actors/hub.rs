@@ -66,6 +66,8 @@ pub(crate) struct Settings {
     pub(crate) stall: Duration,
     /// Where the times of broadcasts are observed, if anybody needs that.
     pub(crate) latency: Option<Arc<Histogram>>,
+    /// The Feed, which observes everything, if anybody needs that.
+    pub(crate) feed: Option<Recipient<Observed>>,
     /// Where the sessions are listed for the operator's completion, if anybody needs that.
     pub(crate) roster: Option<Roster>,
 }
@@ -121,6 +123,7 @@ impl Hub {
         observers: Vec<Recipient<Observed>>,
     ) -> (Self, CancellationToken) {
         let console_gone = CancellationToken::new();
+        let feed = settings.feed.clone().map(Observer::feed);
         let hub = Self {
             settings,
             sessions: BTreeMap::new(),
@@ -131,7 +134,7 @@ impl Hub {
             since: SystemTime::now(),
             address: None,
             console,
-            observers: observers.into_iter().map(Observer::new).collect(),
+            observers: observers.into_iter().map(Observer::new).chain(feed).collect(),
             pending: PrintQueue::default(),
             print_due: false,
             unacked_broadcasts: VecDeque::new(),

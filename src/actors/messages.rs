@@ -298,8 +298,8 @@ impl<E: 'static> Message for Print<E> {
     type Result = Result<(), ConsoleGone>;
 }
 
-/// Hub → an observer: events, in the order in which the Console gets them. The Hub sends a few batches
-/// at a time and does not wait for them: an observer that is still busy misses events, and the next
+/// Hub → an observer: events, in the order in which the Console gets them. The Hub sends one batch
+/// at a time and does not wait for it: an observer that is still busy misses events, and the next
 /// batch says how many.
 #[derive(Clone, Debug)]
 pub struct Observed {

@@ -32,7 +32,8 @@ async fn a_console_that_panics_ends_the_server_with_an_error() {
     config.server.bind = [127, 0, 0, 1].into();
     config.server.port = 0;
     config.timeouts.drain = Duration::from_millis(500);
-    let transcript = ServerTranscript { program: "test", at_terminal: false, timestamps: false };
+    let transcript =
+        ServerTranscript { program: "test", at_terminal: false, timestamps: false, token: None };
     let server =
         Server::bind(config).unwrap().console(Outputs::new(transcript, Panics, io::sink()));
     let address = server.local_addr();

@@ -28,6 +28,8 @@ mod framing;
 mod half_close;
 mod hostile;
 mod house;
+#[cfg(feature = "admin")]
+mod http;
 mod json;
 mod library;
 mod limit;

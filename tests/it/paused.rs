@@ -48,7 +48,7 @@ async fn a_stuck_stdout_holds_stopping_up_for_drain_and_no_longer() {
     let (stuck, is_stuck) = oneshot::channel();
     let (_until_the_end, end) = mpsc::channel();
     let server = Server::bind(config).unwrap().console(Outputs::new(
-        ServerTranscript { program: "test", at_terminal: false, timestamps: false },
+        ServerTranscript { program: "test", at_terminal: false, timestamps: false, token: None },
         Sticks { stuck: Some(stuck), end },
         io::sink(),
     ));

@@ -10,22 +10,30 @@ use crate::{
     events::{ServerEvent, Stamped},
 };
 
-/// [`Observed`]s that one observer may have under way. An observer on this event loop is so never
-/// busy when it has not had its turn yet, and one that is slow keeps little alive.
-const UNDER_WAY: usize = 4;
+/// [`Observed`]s that the Feed may have under way. It runs on this event loop and only stores them, so
+/// it never misses any just because it has not had its turn yet.
+const FEED: usize = 4;
 
 /// One observer.
 pub(super) struct Observer {
     recipient: Recipient<Observed>,
     /// The number of batches that it has not taken.
     under_way: usize,
+    /// The limit on them.
+    most: usize,
     /// The number of events that happened while it was busy.
     missed: u64,
 }
 
 impl Observer {
+    /// An observer that gets one batch at a time.
     pub(super) fn new(recipient: Recipient<Observed>) -> Self {
-        Self { recipient, under_way: 0, missed: 0 }
+        Self { recipient, under_way: 0, most: 1, missed: 0 }
+    }
+
+    /// The Feed.
+    pub(super) fn feed(recipient: Recipient<Observed>) -> Self {
+        Self { most: FEED, ..Self::new(recipient) }
     }
 }
 
@@ -37,7 +45,7 @@ impl Hub {
         }
         let shared: Arc<[_]> = events.into();
         for (index, observer) in self.observers.iter_mut().enumerate() {
-            if observer.under_way >= UNDER_WAY {
+            if observer.under_way >= observer.most {
                 observer.missed += events.iter().map(|stamped| stamped.event.count()).sum::<u64>();
                 continue;
             }

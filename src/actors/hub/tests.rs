@@ -5,11 +5,12 @@ mod panics;
 mod slots;
 
 use actix::{Addr, MailboxError};
+use tokio::time::Instant;
 
 use super::*;
 use crate::{
     actors::{
-        messages::{DeskError, HubHandle, Kick, List, Rename, Tell},
+        messages::{Deliver, DeskError, HubHandle, Kick, List, Rename, Tell},
         session::{Session, Setup, Stream},
         stubs::{Inbox, peer, settle, soon, stub},
     },
@@ -27,7 +28,15 @@ struct Stage {
 /// Settings with which a client is refused at once.
 fn settings(max_clients: usize) -> Settings {
     let (slot, stall) = (Duration::ZERO, Duration::from_secs(10));
-    Settings { max_clients, slot, names: Names::default(), stall, roster: None }
+    Settings {
+        max_clients,
+        slot,
+        names: Names::default(),
+        stall,
+        latency: None,
+        feed: None,
+        roster: None,
+    }
 }
 
 fn stage(max_sessions: usize) -> Stage {
