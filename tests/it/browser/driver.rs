@@ -32,6 +32,15 @@ pub(super) struct Element(String);
 impl Browser {
     /// None if this machine has no browser. The calling test is then reported as skipped.
     pub(super) fn start() -> Option<Self> {
+        Self::with_logs(&json!({ "browser": "ALL" }))
+    }
+
+    /// One that also logs what it requests, which makes it slow when much arrives.
+    pub(super) fn logging_requests() -> Option<Self> {
+        Self::with_logs(&json!({ "browser": "ALL", "performance": "ALL" }))
+    }
+
+    fn with_logs(logs: &Value) -> Option<Self> {
         for program in ["chromium", "chromedriver"] {
             let mut command = Command::new(program);
             command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
@@ -45,12 +54,12 @@ impl Browser {
         let port = ready.trim_end_matches('.').rsplit(' ').next().unwrap().parse().unwrap();
         let profile = tempfile::tempdir().unwrap();
         let mut browser = Self { driver, port, session: String::new(), _profile: profile };
-        let session = browser.command("POST", "/session", &browser.capabilities());
+        let session = browser.command("POST", "/session", &browser.capabilities(logs));
         browser.session = format!("/session/{}", session["sessionId"].as_str().unwrap());
         Some(browser)
     }
 
-    fn capabilities(&self) -> Value {
+    fn capabilities(&self, logs: &Value) -> Value {
         let profile = format!("--user-data-dir={}", self._profile.path().display());
         let options = json!({ "args": [
             // In a container the sandbox and /dev/shm do not work.
@@ -62,7 +71,7 @@ impl Browser {
         json!({ "capabilities": { "alwaysMatch": {
             "browserName": "chrome",
             "goog:chromeOptions": options,
-            "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
+            "goog:loggingPrefs": logs,
         }}})
     }
 
