@@ -18,6 +18,11 @@
 //! # }
 //! ```
 
+#![cfg_attr(
+    not(feature = "admin"),
+    allow(dead_code, unused_imports, reason = "the actors also serve the admin side")
+)]
+
 // The modules in reading order: the public face, then what it is made of.
 mod server;
 
@@ -41,6 +46,9 @@ mod blocking;
 mod address;
 
 mod desk;
+
+#[cfg_attr(not(feature = "admin"), path = "admin/disabled.rs")]
+mod admin;
 
 #[doc(hidden)]
 pub mod program;

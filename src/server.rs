@@ -46,7 +46,8 @@ use crate::{
         stdin_reader::Finish,
     },
     address::{BindAddress, Zoned},
-    config::{Config, ConfigError, Timeouts},
+    admin,
+    config::{Config, ConfigError, Timeouts, Token},
     desk::roster::Roster,
     events::{
         ServerEvent,
@@ -125,6 +126,7 @@ pub struct Server {
     operator: Option<Operator>,
     outputs: Outputs<ServerEvent>,
     observers: Vec<Recipient<Observed>>,
+    admin: Option<admin::Bound>,
     roster: Option<Roster>,
     running: RunningHub,
     log: Option<LogFile>,
@@ -151,6 +153,11 @@ impl Server {
             let file = config.log.file.clone().unwrap_or_default();
             ServerError::Log { file, source }
         })?;
+        let bind_admin = |address| {
+            let failed = |source| ServerError::Bind { address, source };
+            admin::Bound::bind(&config, address).map_err(failed)
+        };
+        let admin = config.admin.listen.map(bind_admin).transpose()?;
         Ok(Self {
             config,
             listener,
@@ -158,6 +165,7 @@ impl Server {
             operator: None,
             outputs,
             observers: Vec::new(),
+            admin,
             roster: None,
             running: RunningHub::default(),
             log,
@@ -197,6 +205,11 @@ impl Server {
         Desk::new(&self.running)
     }
 
+    /// The token of the web console, if nobody has chosen it: whoever starts the server must show it.
+    pub fn admin_token(&self) -> Option<&Token> {
+        self.admin.as_ref()?.random_token()
+    }
+
     /// The address of the listener, with the actual port.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
@@ -233,14 +246,15 @@ impl Server {
     /// order for that reason.
     pub async fn run(self, until: impl Future<Output = ()>) -> Result<(), ServerError> {
         System::try_current().ok_or(ServerError::NoSystem)?;
-        let (server, listener) = self.start()?;
-        server.serve(listener, until).await;
-        server.stop().await
+        let (mut server, listener) = self.start()?;
+        let served = server.serve(listener, until).await;
+        let stopped = server.stop().await;
+        served.and(stopped)
     }
 
     /// Starts everything but the listener.
     fn start(self) -> Result<(Running, TcpListener), ServerError> {
-        let Self { config, listener, address, operator, outputs, observers, .. } = self;
+        let Self { config, listener, address, operator, outputs, observers, mut admin, .. } = self;
         let failed = |source| ServerError::Bind { address, source };
         let listener = TcpListener::from_std(listener).map_err(failed)?;
 
@@ -253,6 +267,8 @@ impl Server {
             slot: config.timeouts.slot.unwrap_or_default(),
             names: config.names.clone(),
             stall: config.timeouts.stall,
+            feed: admin.as_mut().map(admin::Bound::start_feed),
+            latency: admin.as_ref().map(admin::Bound::latency),
             roster: self.roster,
         };
         let (hub, console_gone) = Hub::new(settings, console, observers);
@@ -276,6 +292,8 @@ impl Server {
             operator,
             log,
             log_tasks,
+            admin,
+            running_admin: None,
         };
         Ok((running, listener))
     }
@@ -293,18 +311,28 @@ struct Running {
     operator: Option<RunningOperator>,
     log: Option<Log<ServerEvent>>,
     log_tasks: Option<JoinSet<()>>,
+    /// The admin side, until it runs.
+    admin: Option<admin::Bound>,
+    running_admin: Option<admin::Running>,
 }
 
 impl Running {
     /// Serves until `until` is ready, the operator stops the server, or nothing is printed any more.
-    async fn serve(&self, listener: TcpListener, until: impl Future<Output = ()>) {
-        let Self { config, address, hub, setup, workers, .. } = self;
+    async fn serve(
+        &mut self,
+        listener: TcpListener,
+        until: impl Future<Output = ()>,
+    ) -> Result<(), ServerError> {
+        let admin = self.admin.take();
+        let Self { config, address, hub, setup, workers, running_admin, .. } = self;
+        let bound = hub.send(Bound { address: *address });
         // When this is dropped, the listener is closed.
         let serving = async {
             // Accept connections without waiting for the "bound" line to be printed.
-            let bound = hub.send(Bound { address: *address });
             tokio::join!(bound, accept(listener, setup, hub, workers))
         };
+        let admin = admin.map(|admin| admin.start(hub)).transpose();
+        *running_admin = admin.map_err(ServerError::Start)?;
         // When this is dropped, a device whose session ends is not connected again.
         let _devices = devices::connect(config, *address, setup, hub);
         tokio::select! {
@@ -313,10 +341,14 @@ impl Running {
             () = self.console_gone.cancelled() => {}
             _ = serving => {}
         }
+        Ok(())
     }
 
     /// Stops in order.
     async fn stop(self) -> Result<(), ServerError> {
+        if let Some(admin) = &self.running_admin {
+            admin.drain();
+        }
         let output_alive = !self.console_gone.is_cancelled();
         let (start, Timeouts { drain, stall, .. }) = (Instant::now(), self.config.timeouts);
         if let Some(operator) = self.operator {
@@ -330,6 +362,9 @@ impl Running {
         log::finish(self.log, stall, LAST_OUTPUT, deadline + LAST_OUTPUT).await;
         // Refused peers get time to read why.
         let _ = timeout(LAST_REFUSALS, self.setup.lingering.acquire_many(LINGERING)).await;
+        if let Some(admin) = self.running_admin {
+            admin.finish().await;
+        }
         match drained {
             Ok(Ok(Ok(()))) | Err(_) if output_alive => Ok(()),
             _ => Err(ServerError::ConsoleGone),

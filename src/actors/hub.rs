@@ -1,12 +1,13 @@
 //! The Hub: owns the registry of sessions, relays between them and the operator, and emits the events.
 //!
 //! Handles [`Register`], [`Received`] and [`Deregister`] from Sessions, [`Broadcast`] from the
-//! StdinReader, [`Report`] from anybody, [`Bound`] and [`Drain`] from the server. Sends [`Deliver`]
+//! StdinReader, [`Report`] from anybody, [`Bound`] and [`Drain`] from the server. Sends `Deliver`
 //! and [`Close`] to Sessions, [`Print`] to the Console and [`Observed`] to observers. It never waits,
 //! touches no socket and does not know a Session's type. It ends with the server.
 //!
 //! [`Observed`]: crate::actors::messages::Observed
 
+mod admin;
 mod desk;
 mod observers;
 mod print_queue;
@@ -14,6 +15,7 @@ mod waiting;
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -25,17 +27,17 @@ use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::{
+    admin::Asking,
     observers::Observer,
     print_queue::{Ack, PrintQueue},
     waiting::WaitingClients,
 };
 use crate::{
     actors::messages::{
-        Admission, Bound, Broadcast, Close, ConsoleGone, Deliver, Deregister, Drain, Input,
-        Observed, PeerKind, Print, Receipt, Received, Refused, Register, Report, SessionHandle,
-        SessionId,
+        Admission, Bound, Broadcast, Close, ConsoleGone, Deregister, Drain, Input, Observed,
+        PeerKind, Print, Received, Refused, Register, Report, SessionHandle, SessionId,
     },
-    desk::{gauges::Gauges, names::Names, roster::Roster},
+    desk::{gauges::Gauges, histogram::Histogram, names::Names, roster::Roster, tally::Tally},
     events::{CloseReason, DiscardReason, ServerEvent, SessionInfo},
 };
 
@@ -62,6 +64,10 @@ pub(crate) struct Settings {
     pub(crate) names: Names,
     /// How long a session that is kicked may take to end.
     pub(crate) stall: Duration,
+    /// Where the times of broadcasts are observed, if anybody needs that.
+    pub(crate) latency: Option<Arc<Histogram>>,
+    /// The Feed, which observes everything, if anybody needs that.
+    pub(crate) feed: Option<Recipient<Observed>>,
     /// Where the sessions are listed for the operator's completion, if anybody needs that.
     pub(crate) roster: Option<Roster>,
 }
@@ -76,6 +82,10 @@ pub(crate) struct Hub {
     /// Clients that wait for a slot.
     waiting: WaitingClients,
     last_id: u64,
+    tally: Tally,
+    since: SystemTime,
+    /// The address of the listener, once it is up.
+    address: Option<SocketAddr>,
     console: Recipient<Print<ServerEvent>>,
     observers: Vec<Observer>,
     /// Events that have not been sent to the Console.
@@ -102,6 +112,10 @@ struct Details {
     /// The name that the session has unless the operator names it.
     original_name: Option<Arc<str>>,
     is_client: bool,
+    /// Whether it was kicked by HTTP.
+    kicked_by_http: bool,
+    /// Questions, while there are any.
+    asking: Option<Box<Asking>>,
     since: SystemTime,
     gauges: Arc<Gauges>,
 }
@@ -114,14 +128,18 @@ impl Hub {
         observers: Vec<Recipient<Observed>>,
     ) -> (Self, CancellationToken) {
         let console_gone = CancellationToken::new();
+        let feed = settings.feed.clone().map(Observer::feed);
         let hub = Self {
             settings,
             sessions: BTreeMap::new(),
             clients: 0,
             waiting: WaitingClients::default(),
             last_id: 0,
+            tally: Tally::default(),
+            since: SystemTime::now(),
+            address: None,
             console,
-            observers: observers.into_iter().map(Observer::new).collect(),
+            observers: observers.into_iter().map(Observer::new).chain(feed).collect(),
             pending: PrintQueue::default(),
             print_due: false,
             unacked_broadcasts: VecDeque::new(),
@@ -147,11 +165,14 @@ impl Hub {
         let info = SessionInfo { id: self.last_id, name: name.clone(), peer };
         let (id, is_client) = (SessionId(self.last_id), kind == PeerKind::Client);
         self.clients += usize::from(is_client);
+        self.tally.admitted += u64::from(is_client);
         self.list_for_completion(&info);
         let details = Details {
             info: info.clone(),
             original_name: name,
             is_client,
+            kicked_by_http: false,
+            asking: None,
             since: SystemTime::now(),
             gauges,
         };
@@ -162,6 +183,7 @@ impl Hub {
     }
 
     fn reject(&mut self, register: &Register, ctx: &mut Context<Self>) -> Refused {
+        self.tally.full += 1;
         self.emit(ServerEvent::Rejected { peer: register.peer }, ctx);
         Refused::Full
     }
@@ -256,6 +278,7 @@ impl Handler<Bound> for Hub {
     type Result = ResponseFuture<Result<(), ConsoleGone>>;
 
     fn handle(&mut self, bound: Bound, ctx: &mut Context<Self>) -> Self::Result {
+        self.address.get_or_insert(bound.address);
         let event = ServerEvent::Bound { address: bound.address };
         Box::pin(acknowledgement(self.emit_acked(event, ctx)))
     }
@@ -298,6 +321,7 @@ impl Handler<Received> for Hub {
         let event = match received.input {
             Input::Lines(lines) => ServerEvent::Message { session, lines },
             Input::Overlong(bytes) => {
+                self.tally.discarded += 1;
                 ServerEvent::Discarded { session, reason: DiscardReason::TooLong, bytes }
             }
         };
@@ -313,7 +337,9 @@ impl Handler<Deregister> for Hub {
         let Some(Entry { details, .. }) = self.sessions.remove(&id) else {
             return;
         };
-        let Details { info: session, is_client, .. } = *details;
+        let Details { info: session, is_client, kicked_by_http, gauges, .. } = *details;
+        self.tally.add(&gauges.read());
+        self.tally.count_end(reason);
         self.clients -= usize::from(is_client);
         if let Some(roster) = &self.settings.roster {
             roster.remove(session.id);
@@ -327,10 +353,12 @@ impl Handler<Deregister> for Hub {
                 | CloseReason::Shutdown
                 | CloseReason::Kicked => DiscardReason::Unfinished,
             };
+            self.tally.discarded += 1;
             self.emit(ServerEvent::Discarded { session, reason, bytes }, ctx);
         }
         let sessions = self.sessions.len();
-        self.emit(ServerEvent::Disconnected { session, reason, sessions }, ctx);
+        let by_http = kicked_by_http && reason == CloseReason::Kicked;
+        self.emit(ServerEvent::Disconnected { session, reason, sessions, by_http }, ctx);
         self.admit_waiting(ctx);
         self.stop_if_drained(ctx);
     }
@@ -339,25 +367,8 @@ impl Handler<Deregister> for Hub {
 impl Handler<Broadcast> for Hub {
     type Result = ResponseFuture<Result<(), ConsoleGone>>;
 
-    fn handle(&mut self, Broadcast(lines): Broadcast, ctx: &mut Context<Self>) -> Self::Result {
-        let (receipt, all_accepted) = Receipt::new();
-        let count = lines.count();
-        for entry in self.sessions.values() {
-            let deliver = Deliver { lines: lines.clone(), count, _receipt: receipt.clone() };
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "the receipt is dropped with the message"
-            )]
-            entry.session.deliver.do_send(deliver);
-        }
-        drop(receipt);
-        let sessions = self.sessions.len();
-        let printed = self.emit_ahead(ServerEvent::Broadcast { lines, sessions }, ctx);
-        Box::pin(async {
-            // It fails when the last session has dropped its receipt: that is the signal.
-            let _ = all_accepted.await;
-            printed.await
-        })
+    fn handle(&mut self, broadcast: Broadcast, ctx: &mut Context<Self>) -> Self::Result {
+        Box::pin(self.broadcast(broadcast.lines, broadcast.read, false, ctx))
     }
 }
 

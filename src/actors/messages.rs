@@ -2,12 +2,17 @@
 //!
 //! The StdinReader's own `Finish` is beside it: only the server sends it.
 
+mod admin;
+
 use std::{fmt, net::SocketAddr, sync::Arc};
 
 use actix::{Actor, Addr, Handler, Message, Recipient, dev::ToEnvelope};
 use thiserror::Error;
 use tokio::{sync::oneshot, time::Instant};
 
+pub(crate) use self::admin::{
+    AdminBound, Answer, Ask, ByHttp, Expected, Figures, Inspect, ListAfter, Outcome, Question,
+};
 use crate::{
     desk::{command::Who, gauges::Gauges, names::Name, table::Row},
     events::{CloseReason, ServerEvent, Stamped},
@@ -114,12 +119,14 @@ impl Message for Deregister {
 }
 
 /// Hub → Session: lines for the peer.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Deliver {
     /// The lines.
     pub(crate) lines: Lines,
     /// How many they are, counted once for all sessions.
     pub(crate) count: usize,
+    /// A question that the lines ask.
+    pub(crate) question: Option<Box<Question>>,
     /// The answer: the Session drops it when the outbox has accepted the lines, or when the session
     /// accepts no more.
     pub(crate) _receipt: Receipt,
@@ -164,7 +171,12 @@ impl Message for Close {
 /// StdinReader → Hub: lines for every session. Acknowledged when every session has accepted them
 /// and the Console is at most a few broadcasts behind.
 #[derive(Debug)]
-pub(crate) struct Broadcast(pub Lines);
+pub(crate) struct Broadcast {
+    /// The lines.
+    pub(crate) lines: Lines,
+    /// When they were read.
+    pub(crate) read: Instant,
+}
 
 impl Message for Broadcast {
     type Result = Result<(), ConsoleGone>;
@@ -291,7 +303,7 @@ impl<E: 'static> Message for Print<E> {
 /// batch says how many.
 #[derive(Clone, Debug)]
 pub struct Observed {
-    /// The number of events that were missed before these.
+    /// The number of events that were missed before these. Each line counts as one, as in JSON.
     pub missed: u64,
     /// The events.
     pub events: Arc<[Stamped<ServerEvent>]>,

@@ -25,6 +25,7 @@
 //! them.
 
 pub(crate) mod console;
+pub(crate) mod feed;
 pub(crate) mod hub;
 pub(crate) mod messages;
 mod poll_fn;

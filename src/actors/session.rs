@@ -9,6 +9,7 @@
 mod ending;
 mod linger;
 mod output;
+mod question;
 
 use std::{
     collections::VecDeque,
@@ -32,7 +33,7 @@ use tokio::{
 
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use self::{ending::Phase, output::Overflow};
+use self::{ending::Phase, output::Overflow, question::Asked};
 use crate::{
     actors::{
         messages::{
@@ -113,6 +114,8 @@ pub(crate) struct Session<S> {
     outbox: Outbox,
     /// Deliveries for which the outbox has no room yet.
     overflow: VecDeque<Overflow>,
+    /// The question under way, which is rare.
+    asked: Option<Box<Asked>>,
     /// Whether the peer's lines still reach stdout.
     output_alive: bool,
     /// Whether writing has failed. What the peer sent before is still read.
@@ -166,6 +169,7 @@ impl<S: Stream> Session<S> {
             last_received: None,
             outbox: Outbox::new(setup.outbox),
             overflow: VecDeque::new(),
+            asked: None,
             output_alive: true,
             write_failed: false,
             arrival: Some(Box::new(Arrival { peer, _pending: pending })),
@@ -215,10 +219,14 @@ impl<S: Stream> Session<S> {
             self.answer_telnet(ctx);
             match read {
                 Poll::Pending => {
+                    self.send_question_if_due(ctx);
                     self.linger_if_drained(ctx);
                     return Poll::Pending;
                 }
-                Poll::Ready(Ok(Some(input))) => self.pass_on(input),
+                Poll::Ready(Ok(Some(input))) => {
+                    self.pass_on(input, ctx);
+                    self.send_question_if_due(ctx);
+                }
                 Poll::Ready(Ok(None)) => self.input_ended = Some(CloseReason::Left),
                 Poll::Ready(Err(_)) => self.input_ended = Some(CloseReason::Lost),
             }
@@ -272,10 +280,11 @@ impl<S: Stream> Session<S> {
     }
 
     /// Passes on to the Hub what has been read.
-    fn pass_on(&mut self, decoded: Decoded) {
+    fn pass_on(&mut self, decoded: Decoded, ctx: &mut Context<Self>) {
         let Some(id) = self.slot else { return };
         let (input, lease) = match decoded {
             Decoded::Lines(lines) => {
+                self.collect_answer(&lines, ctx);
                 let (lines, count) = match self.setup.reverse {
                     true => reverse_and_count(lines),
                     false => {
@@ -283,7 +292,7 @@ impl<S: Stream> Session<S> {
                         (lines, count)
                     }
                 };
-                self.gauges.count_in(count, lines.len());
+                self.gauges.count_in(count, self.reader.take_len());
                 // The lease comes after the reversal, which would otherwise have to copy the buffer.
                 let lease = self.reader.lease(&lines);
                 (Input::Lines(lines), Some(lease))

@@ -16,7 +16,7 @@ use std::{
 };
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, ResponseFuture};
-use tokio::io::AsyncRead;
+use tokio::{io::AsyncRead, time::Instant};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub(crate) use self::orders::DeskHandle;
@@ -70,6 +70,8 @@ pub(crate) struct StdinReader<R> {
     unacked: Option<Unacked>,
     /// What was read while that is under way.
     orders: VecDeque<Order>,
+    /// When that was read.
+    read: Instant,
     input_ended: bool,
     ended: CancellationToken,
     /// Cancelled by the command `/quit`.
@@ -100,6 +102,7 @@ impl<R: AsyncRead + Unpin + 'static> StdinReader<R> {
             desk,
             unacked: None,
             orders: VecDeque::new(),
+            read: Instant::now(),
             input_ended: false,
             ended: ending.ended.clone(),
             quit: ending.quit.clone(),
@@ -139,6 +142,7 @@ impl<R: AsyncRead + Unpin + 'static> StdinReader<R> {
 
     /// Turns the result of a read into orders.
     fn take(&mut self, read: io::Result<Option<Decoded>>) {
+        self.read = Instant::now();
         match read {
             Ok(Some(Decoded::Lines(lines))) if self.settings.commands => {
                 orders::push(lines, &mut self.orders);
@@ -175,7 +179,7 @@ impl<R: AsyncRead + Unpin + 'static> StdinReader<R> {
             }
             order => (order, None),
         };
-        self.unacked = Some(Unacked { ack: self.desk.send(order), _lease: lease });
+        self.unacked = Some(Unacked { ack: self.desk.send(order, self.read), _lease: lease });
     }
 }
 

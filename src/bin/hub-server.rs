@@ -8,7 +8,7 @@ use std::{
 
 use linehub::{
     Config, Server, ServerError, ServerEvent,
-    config::{Commands, ConsoleConfig, Format},
+    config::{Commands, ConsoleConfig, Format, Token},
     events::{Json, Render, SERVER_PROMPT, ServerTranscript},
     program::{
         Completer, Roster, Terminal, TerminalOptions,
@@ -70,6 +70,17 @@ fn terminal_options(config: &Config, roster: &Roster) -> TerminalOptions {
     }
 }
 
+/// Shows the random token of the web console on stderr, unless it is printed with the address on a
+/// terminal: then it returns it.
+fn show_token(token: Option<&Token>, format: Format) -> Option<String> {
+    let token = token?.reveal();
+    if format == Format::Text && io::stdout().is_terminal() {
+        return Some(token.to_owned());
+    }
+    args::report(PROGRAM, &format_args!("the token of the web console is {token}"));
+    None
+}
+
 /// Serves until a signal or the operator at a terminal stops the server.
 async fn serve(
     config: Config,
@@ -81,10 +92,11 @@ async fn serve(
     let mut terminal = Terminal::open(options).map_err(ServerError::Stdio)?;
     let at_terminal = terminal.is_some();
     let colors = stdio::colors(color, terminal.as_ref());
+    let token = show_token(server.admin_token(), format);
     let renderer: Box<dyn Render<ServerEvent>> = match format {
         Format::Text => {
             let transcript = ServerTranscript::new(PROGRAM, at_terminal);
-            Box::new(ServerTranscript { timestamps, colors, ..transcript })
+            Box::new(ServerTranscript { timestamps, colors, token, ..transcript })
         }
         Format::Json => Box::new(Json { program: PROGRAM }),
     };

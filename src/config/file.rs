@@ -11,8 +11,8 @@ use super::{Config, ConfigError, Location};
 use crate::events::wording::one_line;
 
 /// The sections of [`Config`]. serde would accept an array for each of them, too.
-pub(super) const SECTIONS: [&str; 7] =
-    ["server", "lines", "limits", "timeouts", "console", "log", "names"];
+pub(super) const SECTIONS: [&str; 8] =
+    ["server", "lines", "limits", "timeouts", "console", "log", "admin", "names"];
 
 /// Text to be read as a [`Config`].
 pub(super) struct Source {

@@ -5,6 +5,7 @@
 //! config/server.toml, and its row in docs/configuration.md. A range belongs to the kind of value; what two options
 //! require of each other belongs to `Config::conflict`.
 
+mod admin;
 mod connect;
 mod defaults;
 mod error;
@@ -12,6 +13,7 @@ mod file;
 mod values;
 
 use std::{
+    net::SocketAddr,
     ops::RangeInclusive,
     path::{Path, PathBuf},
     time::Duration,
@@ -23,7 +25,9 @@ use self::file::Source;
 pub(crate) use self::values::{
     choice::parse as choice, file::parse as file_name, sessions::expected as expected_sessions,
 };
+pub(crate) use self::{admin::read_token, values::socket_or_off::parse as socket_or_off};
 pub use self::{
+    admin::{AdminConfig, NotAToken, Token},
     connect::Connect,
     error::{ConfigError, Location},
 };
@@ -53,6 +57,8 @@ pub struct Config {
     pub console: ConsoleConfig,
     /// `[log]`
     pub log: LogConfig,
+    /// `[admin]`
+    pub admin: AdminConfig,
     /// `[names]`: names for clients, by address. Default: none.
     #[serde(with = "values::names")]
     pub names: Names,
@@ -230,6 +236,10 @@ pub struct Overrides {
     pub log: Option<PathBuf>,
     /// For `console.color`.
     pub color: Option<Color>,
+    /// For `admin.listen`; `Some(None)` for `"off"`.
+    pub admin: Option<Option<SocketAddr>>,
+    /// For `admin.token_file`.
+    pub admin_token: Option<Token>,
 }
 
 /// Values that are possible by themselves but not together.
@@ -308,6 +318,8 @@ impl Config {
             timestamps,
             log,
             color,
+            admin,
+            admin_token,
         } = overrides.clone();
         set(&mut self.server.port, port);
         set(&mut self.server.bind, bind);
@@ -320,6 +332,8 @@ impl Config {
         if log.is_some() {
             self.log.file = log;
         }
+        set(&mut self.admin.listen, admin);
+        set(&mut self.admin.token, admin_token.map(Some));
     }
 
     /// Validates values that may have come from this source, among others.
@@ -338,6 +352,9 @@ impl Config {
     }
 
     fn conflict(&self) -> Option<Conflict> {
+        if let Some(conflict) = self.admin.conflict() {
+            return Some(conflict);
+        }
         if let Some(device) = self.connect.iter().find(|device| device.retry > device.retry_max) {
             let (retry, most) = (device.retry, device.retry_max);
             let problem = format!(

@@ -13,7 +13,7 @@ use serde::{
     de::{self},
 };
 
-use self::scalar::scalar;
+use self::scalar::{Scalar, scalar};
 use super::{BindAddress, HostPort, Name, Names, SESSIONS};
 use crate::desk::names::{NotAName, parse_network};
 
@@ -245,6 +245,38 @@ pub(crate) mod wait_or_off {
             let time = value.or_off(|value| value.duration(&range))?;
             Some(time.filter(|time| !time.is_zero()))
         })
+    }
+}
+
+/// `IP:PORT`, or `None` for `"off"`.
+pub(crate) mod socket_or_off {
+    use std::net::SocketAddr;
+
+    use super::*;
+
+    const EXPECTED: &str = "\"off\" or IP:PORT such as \"127.0.0.1:4480\" or \"[::1]:4480\"";
+
+    pub(crate) fn serialize<S: Serializer>(
+        address: &Option<SocketAddr>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        match address {
+            Some(address) => to.collect_str(address),
+            None => to.serialize_str("off"),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<SocketAddr>, D::Error> {
+        scalar(from, EXPECTED, |value| value.or_off(|value| value.text()?.parse().ok()))
+    }
+
+    /// The value of a flag.
+    pub(crate) fn parse(text: &str) -> Result<Option<SocketAddr>, String> {
+        Scalar::Text(text)
+            .or_off(|value| value.text()?.parse().ok())
+            .ok_or_else(|| "expected off or IP:PORT such as 127.0.0.1:4480".to_owned())
     }
 }
 

@@ -2,6 +2,8 @@
 
 pub(crate) mod command;
 pub(crate) mod gauges;
+pub(crate) mod histogram;
 pub(crate) mod names;
 pub(crate) mod roster;
 pub(crate) mod table;
+pub(crate) mod tally;

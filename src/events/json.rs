@@ -115,6 +115,9 @@ fn server_record<'a>(
         ServerEvent::Bound { address } => {
             (Record { address: Some(Zoned(*address)), ..record("bound") }, None)
         }
+        ServerEvent::Admin { address } => {
+            (Record { address: Some(Zoned(*address)), ..record("admin") }, None)
+        }
         ServerEvent::Connected { session, by_hub, sessions } => {
             let (by, sessions) = (by_hub.then_some("hub"), Some(*sessions));
             (Record { by, sessions, ..record("connected").about(session) }, None)
@@ -128,19 +131,27 @@ fn server_record<'a>(
             let (reason, bytes) = (Some(reason.as_str()), Some(*bytes));
             (Record { reason, bytes, ..record("discarded").about(session) }, None)
         }
-        ServerEvent::Broadcast { lines, sessions } => {
-            (Record { sessions: Some(*sessions), ..record("broadcast") }, Some(lines))
+        ServerEvent::Broadcast { lines, sessions, by_http } => {
+            let (by, sessions) = (http(*by_http), Some(*sessions));
+            (Record { by, sessions, ..record("broadcast") }, Some(lines))
         }
-        ServerEvent::Disconnected { session, reason, sessions } => {
-            let (reason, sessions) = (Some(reason.as_str()), Some(*sessions));
-            (Record { reason, sessions, ..record("disconnected").about(session) }, None)
+        ServerEvent::Disconnected { session, reason, sessions, by_http } => {
+            let (by, reason, sessions) = (http(*by_http), Some(reason.as_str()), Some(*sessions));
+            (Record { by, reason, sessions, ..record("disconnected").about(session) }, None)
         }
-        ServerEvent::Told { session, lines } => (record("told").about(session), Some(lines)),
+        ServerEvent::Told { session, lines, by_http } => {
+            (Record { by: http(*by_http), ..record("told").about(session) }, Some(lines))
+        }
         // What commands print goes to stderr.
         ServerEvent::Listing(_) => return None,
         ServerEvent::Problem(text) => (Record { text: Some(text), ..record("problem") }, None),
         ServerEvent::Stopped => (record("stopped"), None),
     })
+}
+
+/// The value of `by`.
+fn http(by_http: bool) -> Option<&'static str> {
+    by_http.then_some("http")
 }
 
 /// The same for an event of the client.
@@ -168,6 +179,59 @@ fn client_record<'a>(
         | ClientEvent::Sent { .. }
         | ClientEvent::Ended => return None,
     })
+}
+
+/// Writes the JSON of an event, one object for each line that it carries, without those that are
+/// skipped. `wanted` gets the event's kind and session, and `each` the kind and the JSON; it says
+/// whether to go on.
+pub(crate) fn each_server_record(
+    stamped: &Stamped<ServerEvent>,
+    skip: usize,
+    wanted: impl Fn(&'static str, Option<u64>) -> bool,
+    mut each: impl FnMut(&'static str, &[u8]) -> bool,
+) {
+    let time = rfc3339_micros(stamped.time);
+    let Some((record, lines)) = server_record(&time, &stamped.event) else { return };
+    let is_wanted = wanted(record.event, record.id);
+    let mut json = Vec::new();
+    let mut push = |record: &Record<'_>| {
+        json.clear();
+        if is_wanted {
+            push_json(record, &mut json);
+        }
+        each(record.event, &json)
+    };
+    let Some(lines) = lines else {
+        push(&record);
+        return;
+    };
+    for line in lines.iter().skip(skip) {
+        let text = String::from_utf8_lossy(line);
+        if !push(&Record { text: Some(&text), ..record }) {
+            return;
+        }
+    }
+}
+
+/// The JSON that tells a reader of the events how many it has missed, if that is known.
+pub(crate) fn feed_gap(missed: Option<u64>) -> String {
+    #[derive(Serialize)]
+    struct Gap<'a> {
+        time: &'a str,
+        event: &'static str,
+        r#where: &'static str,
+        missed: Option<u64>,
+    }
+    let time = rfc3339_micros(SystemTime::now());
+    let gap = Gap { time: &time, event: "gap", r#where: "feed", missed };
+    let mut json = Vec::new();
+    push_json(&gap, &mut json);
+    String::from_utf8_lossy(&json).into_owned()
+}
+
+fn push_json(value: &impl Serialize, out: &mut Vec<u8>) {
+    // Writing to memory does not fail, and every record can be written as JSON.
+    let _: io::Result<()> = serde_json::to_writer(out, value).map_err(io::Error::from);
 }
 
 fn push_records(record: &Record<'_>, lines: Option<&Lines>, out: &mut Vec<u8>) {
@@ -206,11 +270,6 @@ fn push_record_of_each(record: &Record<'_>, lines: &Lines, out: &mut Vec<u8>) {
         out.extend_from_slice(tail);
         out.push(b'\n');
     }
-}
-
-fn push_json(value: &impl Serialize, out: &mut Vec<u8>) {
-    // Writing to memory does not fail, and every value here can be written as JSON.
-    let _: io::Result<()> = serde_json::to_writer(out, value).map_err(io::Error::from);
 }
 
 #[cfg(test)]
@@ -280,7 +339,11 @@ mod tests {
                 r#"{"event":"discarded","id":1,"peer":"127.0.0.1:13442","reason":"line too long","bytes":70000}"#,
             ),
             (
-                ServerEvent::Broadcast { lines: Lines::one("I have 3 clients"), sessions: 3 },
+                ServerEvent::Broadcast {
+                    lines: Lines::one("I have 3 clients"),
+                    sessions: 3,
+                    by_http: false,
+                },
                 r#"{"event":"broadcast","text":"I have 3 clients","sessions":3}"#,
             ),
             (
@@ -288,6 +351,7 @@ mod tests {
                     session: unnamed,
                     reason: CloseReason::Left,
                     sessions: 2,
+                    by_http: false,
                 },
                 r#"{"event":"disconnected","id":1,"peer":"127.0.0.1:13442","reason":"left","sessions":2}"#,
             ),
@@ -296,8 +360,12 @@ mod tests {
                 r#"{"event":"problem","text":"out of descriptors"}"#,
             ),
             (
-                ServerEvent::Told { session: session(None), lines: Lines::one("only for you") },
-                r#"{"event":"told","id":1,"peer":"127.0.0.1:13442","text":"only for you"}"#,
+                ServerEvent::Told {
+                    session: session(None),
+                    lines: Lines::one("only for you"),
+                    by_http: true,
+                },
+                r#"{"event":"told","id":1,"peer":"127.0.0.1:13442","text":"only for you","by":"http"}"#,
             ),
             (ServerEvent::Stopped, r#"{"event":"stopped"}"#),
         ] {

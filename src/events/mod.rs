@@ -5,7 +5,7 @@
 
 mod color;
 pub(crate) mod escape;
-mod json;
+pub(crate) mod json;
 pub(crate) mod log;
 mod progress;
 mod quiet;
@@ -38,6 +38,11 @@ use crate::{address::Zoned, wire::lines::Lines};
 pub enum ServerEvent {
     /// The server listens at `address`.
     Bound {
+        /// The address, with the actual port.
+        address: SocketAddr,
+    },
+    /// The web console and the HTTP API are served at `address`.
+    Admin {
         /// The address, with the actual port.
         address: SocketAddr,
     },
@@ -77,6 +82,8 @@ pub enum ServerEvent {
         lines: Lines,
         /// The number of sessions that they went to.
         sessions: usize,
+        /// Whether they came by HTTP.
+        by_http: bool,
     },
     /// The operator's lines went to one session.
     Told {
@@ -84,6 +91,8 @@ pub enum ServerEvent {
         session: SessionInfo,
         /// In JSON, each line is an event of its own.
         lines: Lines,
+        /// Whether they came by HTTP.
+        by_http: bool,
     },
     /// The answer to a command of the operator: whole lines. It is no event in JSON.
     Listing(String),
@@ -95,6 +104,8 @@ pub enum ServerEvent {
         reason: CloseReason,
         /// The number of sessions that remain.
         sessions: usize,
+        /// Whether it was kicked by HTTP.
+        by_http: bool,
     },
     /// Something went wrong that has no event of its own, in one plain sentence.
     Problem(String),
@@ -214,6 +225,10 @@ pub enum ClientCloseReason {
 }
 
 impl CloseReason {
+    /// Every reason, for whoever counts them.
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Left, Self::Lost, Self::Stalled, Self::Idle, Self::Shutdown, Self::Kicked];
+
     /// The word that JSON uses.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -277,6 +292,16 @@ pub trait Event: Clone + Send + Unpin + 'static {
 
     /// The event for a problem that is described in one plain sentence.
     fn problem(sentence: String) -> Self;
+}
+
+impl ServerEvent {
+    /// How many events it is in JSON: one for each line that it carries.
+    pub(crate) fn count(&self) -> u64 {
+        match self {
+            Self::Listing(_) => 0,
+            event => event.lines().map_or(1, |lines| lines.count() as u64),
+        }
+    }
 }
 
 impl Event for ServerEvent {

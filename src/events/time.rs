@@ -31,7 +31,7 @@ pub(super) fn rfc3339_millis(time: SystemTime) -> String {
 
 /// UTC in the format of RFC 3339 with microseconds. That format has four digits for the year, so a time
 /// before the year 0 or after 9999 becomes the first or the last one that it can express.
-pub(super) fn rfc3339_micros(time: SystemTime) -> String {
+pub(crate) fn rfc3339_micros(time: SystemTime) -> String {
     match time.duration_since(UNIX_EPOCH) {
         Ok(since) => humantime(since.min(END_OF_9999)),
         Err(before) => before_1970(before.duration().min(YEAR_0)),

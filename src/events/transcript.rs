@@ -1,5 +1,7 @@
 //! The transcript: the text format of both programs.
 
+use std::{fmt, net::SocketAddr};
+
 use super::{
     ClientCloseReason, ClientEvent, CloseReason, Colors, DiscardReason, ServerEvent, SessionInfo,
     Stamped,
@@ -19,7 +21,6 @@ pub const SERVER_PROMPT: &str = "> Enter message to send to all clients : ";
 pub const CLIENT_PROMPT: &str = "\n> Enter string : ";
 
 /// The server's transcript.
-#[derive(Debug)]
 pub struct ServerTranscript {
     /// The name that a line on stderr begins with.
     pub program: &'static str,
@@ -29,6 +30,15 @@ pub struct ServerTranscript {
     pub timestamps: bool,
     /// Which outputs have colors.
     pub colors: Colors,
+    /// The token that is appended to the address of the web console. Set it only for a terminal.
+    pub token: Option<String>,
+}
+
+/// Without the token, which must get into no log.
+impl fmt::Debug for ServerTranscript {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerTranscript").field("program", &self.program).finish_non_exhaustive()
+    }
 }
 
 impl Render<ServerEvent> for ServerTranscript {
@@ -50,7 +60,7 @@ impl Render<ServerEvent> for ServerTranscript {
 impl ServerTranscript {
     /// The transcript of `program`, without timestamps and colors.
     pub fn new(program: &'static str, at_terminal: bool) -> Self {
-        Self { program, at_terminal, timestamps: false, colors: Colors::default() }
+        Self { program, at_terminal, timestamps: false, colors: Colors::default(), token: None }
     }
 
     fn render_event(&self, stamped: &Stamped<ServerEvent>, page: &mut Page) {
@@ -62,6 +72,7 @@ impl ServerTranscript {
                 let (ip, port) = (zoned_ip(*address), address.port());
                 push_fmt(out, format_args!("> Server bound to IP : {ip} and PORT : {port}\n"));
             }
+            ServerEvent::Admin { address } => self.push_admin(*address, out),
             ServerEvent::Connected { session, .. } => {
                 push_fmt(out, format_args!("> New connection {}\n", prefix(session)));
             }
@@ -69,15 +80,15 @@ impl ServerTranscript {
                 let prefix = format!("> {} Client message = ", prefix(session));
                 push_lines(out, prefix.as_bytes(), lines, Origin::Peer);
             }
-            ServerEvent::Broadcast { lines, .. } => {
-                if !self.at_terminal {
-                    push_lines(out, SERVER_PROMPT.as_bytes(), lines, Origin::Stdin);
+            ServerEvent::Broadcast { lines, by_http, .. } => {
+                if let Some(origin) = self.printed_origin(*by_http) {
+                    push_lines(out, SERVER_PROMPT.as_bytes(), lines, origin);
                 }
             }
-            ServerEvent::Told { session, lines } => {
-                if !self.at_terminal {
+            ServerEvent::Told { session, lines, by_http } => {
+                if let Some(origin) = self.printed_origin(*by_http) {
                     let prefix = format!("> {} Message to client = ", prefix(session));
-                    push_lines(out, prefix.as_bytes(), lines, Origin::Stdin);
+                    push_lines(out, prefix.as_bytes(), lines, origin);
                 }
             }
             ServerEvent::Listing(text) => out.extend_from_slice(text.as_bytes()),
@@ -98,6 +109,25 @@ impl ServerTranscript {
             ServerEvent::Problem(sentence) => report(format_args!("{sentence}")),
             ServerEvent::Stopped => {}
         }
+    }
+}
+
+impl ServerTranscript {
+    /// Where lines to clients come from, if they are printed: the editor shows what is typed there.
+    fn printed_origin(&self, by_http: bool) -> Option<Origin> {
+        match by_http {
+            true => Some(Origin::Http),
+            false => (!self.at_terminal).then_some(Origin::Stdin),
+        }
+    }
+
+    /// Appends the address to open in a browser.
+    fn push_admin(&self, address: SocketAddr, out: &mut Vec<u8>) {
+        push_fmt(out, format_args!("> Web console at http://{}/", Zoned(address)));
+        if let Some(token) = &self.token {
+            push_fmt(out, format_args!("#token={token}"));
+        }
+        out.push(b'\n');
     }
 }
 
@@ -238,6 +268,7 @@ impl Render<ClientEvent> for ClientTranscript {
 enum Origin {
     Stdin,
     Peer,
+    Http,
 }
 
 /// Appends each line of the batch after the prefix.

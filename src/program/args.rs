@@ -8,6 +8,7 @@ use std::{
     ffi::OsString,
     fmt::Display,
     io::{self, Write},
+    net::SocketAddr,
     ops::RangeInclusive,
     path::PathBuf,
     process,
@@ -20,8 +21,8 @@ use self::usage::{HELP_HINT, sentence};
 use crate::{
     address::HostPort,
     config::{
-        BindAddress, Color, Commands, Format, Overrides, SESSIONS, choice, expected_sessions,
-        file_name,
+        BindAddress, Color, Commands, Format, NotAToken, Overrides, SESSIONS, Token, choice,
+        expected_sessions, file_name, socket_or_off,
     },
     events::wording::{one_line, os_error_text},
 };
@@ -29,6 +30,9 @@ use crate::{
 /// The range of a duration. A year is as good as no limit, and no sum of such times overflows.
 const DURATIONS: RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_secs(365 * 24 * 60 * 60);
+
+/// Where the admin side is served, or nowhere. The alias keeps clap from reading more into it.
+type AdminAddress = Option<SocketAddr>;
 
 /// hub-server: a TCP line hub.
 ///
@@ -73,6 +77,14 @@ pub struct ServerArgs {
     #[arg(long, value_name = "FILE", value_parser = file_name)]
     log: Option<PathBuf>,
 
+    /// Serve the web console and the HTTP API at IP:PORT [env: LINEHUB_ADMIN] [default: off]
+    #[arg(long, value_name = "ADDR", value_parser = socket_or_off)]
+    admin: Option<AdminAddress>,
+
+    /// Set by LINEHUB_ADMIN_TOKEN. There is no flag: everybody can read the arguments of a program.
+    #[arg(skip)]
+    admin_token: Option<Token>,
+
     /// Show client lines as they were sent, not reversed [env: LINEHUB_REVERSE]
     #[arg(long)]
     no_reverse: bool,
@@ -111,6 +123,8 @@ impl ServerArgs {
             max_sessions: self.max_sessions,
             format: self.format,
             commands: self.commands,
+            admin: self.admin,
+            admin_token: self.admin_token.clone(),
             timestamps: if self.timestamps { Some(true) } else { self.timestamps_variable },
             log: self.log.clone(),
             color: self.color,
@@ -270,6 +284,8 @@ impl Arguments for ServerArgs {
         fill(&mut self.max_sessions, "LINEHUB_MAX_SESSIONS", "--max-sessions <N>", sessions)?;
         fill(&mut self.format, "LINEHUB_FORMAT", "--format <text|json>", choice)?;
         fill(&mut self.commands, "LINEHUB_COMMANDS", "--commands <auto|on|off>", choice)?;
+        fill(&mut self.admin, "LINEHUB_ADMIN", "--admin <ADDR>", socket_or_off)?;
+        self.admin_token = admin_token()?;
         let timestamps = &mut self.timestamps_variable;
         fill(timestamps, "LINEHUB_TIMESTAMPS", "--timestamps", boolean)?;
         fill(&mut self.log, "LINEHUB_LOG", "--log <FILE>", file_name)?;
@@ -330,6 +346,13 @@ fn fill<T, E: Display>(
         .map_err(|expected| format!("{name}: invalid value '{text}' for '{flag}': {expected}"))?;
     *argument = Some(value);
     Ok(())
+}
+
+/// The token for the admin side. An error does not repeat it.
+fn admin_token() -> Result<Option<Token>, String> {
+    let name = "LINEHUB_ADMIN_TOKEN";
+    let token = variable(name).map(|value| value.to_str().unwrap_or_default().parse());
+    token.transpose().map_err(|wrong: NotAToken| format!("{name}: {wrong}"))
 }
 
 /// The value of an environment variable. An empty one counts as not set.

@@ -2,7 +2,7 @@
 
 use actix::{Addr, WeakAddr};
 use thiserror::Error;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use crate::{
     actors::{
@@ -47,7 +47,11 @@ impl Desk {
     ///
     /// [`NotDone::Stopped`].
     pub async fn broadcast(&self, text: &str) -> Result<(), NotDone> {
-        let sent = self.hub().await?.send(Broadcast(Lines::one(text))).await;
+        let sent = self
+            .hub()
+            .await?
+            .send(Broadcast { lines: Lines::one(text), read: Instant::now() })
+            .await;
         sent.ok().and_then(Result::ok).ok_or(NotDone::Stopped)
     }
 

@@ -17,6 +17,8 @@ pub(crate) struct Ends {
     /// The last byte of the stream so far, if it is a line end that may be the first of a pair. The
     /// line has been ended already, so it does not wait for the second byte.
     first: Option<u8>,
+    /// Second bytes of pairs that were removed since this was asked for.
+    removed: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +37,12 @@ impl Ends {
             LineEnd::Cr => Kind::Cr,
             LineEnd::Any => Kind::Any,
         };
-        Some(Self { kind, first: None })
+        Some(Self { kind, first: None, removed: 0 })
+    }
+
+    /// How many bytes were removed since the last call.
+    pub(crate) fn take_removed(&mut self) -> usize {
+        std::mem::take(&mut self.removed) as usize
     }
 
     /// Rewrites what was read last: the part of `buf` from `start`.
@@ -97,6 +104,7 @@ impl Ends {
         };
         if is_second {
             self.first = None;
+            self.removed = self.removed.saturating_add(1);
             return;
         }
         self.first = self.is_end(byte).then_some(byte);

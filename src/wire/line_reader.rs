@@ -214,6 +214,12 @@ impl LineReader {
         self.discard_partial_line();
     }
 
+    /// The number of bytes that the lines had which were decoded since the last call, with their ends as
+    /// they came.
+    pub(crate) fn take_len(&mut self) -> usize {
+        self.decoder.take_len() + self.ends.as_mut().map_or(0, Ends::take_removed)
+    }
+
     /// The number of bytes read so far.
     pub fn received(&self) -> u64 {
         self.received

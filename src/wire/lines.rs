@@ -47,6 +47,11 @@ impl Lines {
         Self::new(text)
     }
 
+    /// No lines.
+    pub(crate) fn none() -> Self {
+        Self::new(BytesMut::new())
+    }
+
     /// A batch of one line, given without its line end. With LFs inside it becomes several lines.
     pub fn one(line: &str) -> Self {
         let mut text = BytesMut::with_capacity(line.len() + 1);

@@ -10,6 +10,7 @@
 
 mod actors_die;
 mod addresses;
+mod browser;
 mod client;
 mod client_addresses;
 mod client_dead_link;
@@ -30,6 +31,8 @@ mod framing;
 mod half_close;
 mod hostile;
 mod house;
+#[cfg(feature = "admin")]
+mod http;
 mod json;
 mod library;
 mod limit;

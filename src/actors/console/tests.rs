@@ -72,7 +72,9 @@ fn pipes_support_nowait() -> bool {
 }
 
 fn broadcast(text: &str) -> Print<ServerEvent> {
-    Print(vec![ServerEvent::Broadcast { lines: Lines::one(text), sessions: 1 }.into()])
+    Print(vec![
+        ServerEvent::Broadcast { lines: Lines::one(text), sessions: 1, by_http: false }.into(),
+    ])
 }
 
 fn printed(text: &str) -> String {

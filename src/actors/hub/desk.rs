@@ -13,6 +13,7 @@ use crate::{
     address::Zoned,
     desk::{command::Who, table::Row},
     events::{CloseReason, ServerEvent, SessionInfo},
+    wire::lines::Lines,
 };
 
 impl Hub {
@@ -41,6 +42,79 @@ impl Hub {
         self.sessions.get_mut(&id).ok_or_else(|| DeskError::Unknown(who.clone()))
     }
 
+    /// Sends lines to every session. Resolves when all have accepted them and the Console is not too far
+    /// behind.
+    pub(super) fn broadcast(
+        &mut self,
+        lines: Lines,
+        read: Instant,
+        by_http: bool,
+        ctx: &mut Context<Self>,
+    ) -> impl Future<Output = Result<(), ConsoleGone>> + use<> {
+        let (receipt, all_accepted) = Receipt::new();
+        let count = lines.count();
+        for entry in self.sessions.values() {
+            let receipt = receipt.clone();
+            let deliver =
+                Deliver { lines: lines.clone(), count, question: None, _receipt: receipt };
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the receipt is dropped with the message"
+            )]
+            entry.session.deliver.do_send(deliver);
+        }
+        drop(receipt);
+        let (sessions, latency) = (self.sessions.len(), self.settings.latency.clone());
+        let printed = self.emit_ahead(ServerEvent::Broadcast { lines, sessions, by_http }, ctx);
+        async move {
+            // It fails when the last session has dropped its receipt: that is the signal.
+            let _ = all_accepted.await;
+            if let Some(latency) = latency {
+                latency.observe(read.elapsed(), count as u64);
+            }
+            printed.await
+        }
+    }
+
+    /// Sends lines to one session. Resolves when it has accepted them and the Console is not too far
+    /// behind.
+    pub(super) fn tell(
+        &mut self,
+        tell: Tell,
+        by_http: bool,
+        ctx: &mut Context<Self>,
+    ) -> ResponseFuture<Result<(), DeskError>> {
+        let Tell { who, lines } = tell;
+        let entry = match self.entry(&who) {
+            Ok(entry) => entry,
+            Err(error) => return Box::pin(async { Err(error) }),
+        };
+        let (receipt, accepted) = Receipt::new();
+        let (count, text) = (lines.count(), lines.clone());
+        let deliver = Deliver { lines: text, count, question: None, _receipt: receipt };
+        #[expect(clippy::disallowed_methods, reason = "the receipt is dropped with the message")]
+        entry.session.deliver.do_send(deliver);
+        let session = entry.details.info.clone();
+        let printed = self.emit_ahead(ServerEvent::Told { session, lines, by_http }, ctx);
+        Box::pin(async {
+            // It fails when the session has dropped the receipt: that is the signal.
+            let _ = accepted.await;
+            Ok(printed.await?)
+        })
+    }
+
+    /// Has a session end.
+    pub(super) fn kick(&mut self, kick: &Kick, by_http: bool) -> Result<(), DeskError> {
+        let deadline = Instant::now() + self.settings.stall;
+        let output_alive = self.console_alive.is_some();
+        let close = Close { reason: CloseReason::Kicked, deadline, output_alive };
+        let entry = self.entry(&kick.who)?;
+        entry.details.kicked_by_http = by_http;
+        #[expect(clippy::disallowed_methods, reason = "a Session that is gone need not close")]
+        entry.session.close.do_send(close);
+        Ok(())
+    }
+
     /// Tells the operator's completion about a session.
     pub(super) fn list_for_completion(&self, info: &SessionInfo) {
         if let Some(roster) = &self.settings.roster {
@@ -49,26 +123,20 @@ impl Hub {
     }
 }
 
+/// A session as it is listed.
+pub(super) fn row(entry: &Entry) -> Row {
+    Row {
+        session: entry.details.info.clone(),
+        since: entry.details.since,
+        reading: entry.details.gauges.read(),
+    }
+}
+
 impl Handler<Tell> for Hub {
     type Result = ResponseFuture<Result<(), DeskError>>;
 
     fn handle(&mut self, tell: Tell, ctx: &mut Context<Self>) -> Self::Result {
-        let Tell { who, lines } = tell;
-        let entry = match self.entry(&who) {
-            Ok(entry) => entry,
-            Err(error) => return Box::pin(async { Err(error) }),
-        };
-        let (receipt, accepted) = Receipt::new();
-        let deliver = Deliver { count: lines.count(), lines: lines.clone(), _receipt: receipt };
-        #[expect(clippy::disallowed_methods, reason = "the receipt is dropped with the message")]
-        entry.session.deliver.do_send(deliver);
-        let session = entry.details.info.clone();
-        let printed = self.emit_ahead(ServerEvent::Told { session, lines }, ctx);
-        Box::pin(async {
-            // It fails when the session has dropped the receipt: that is the signal.
-            let _ = accepted.await;
-            Ok(printed.await?)
-        })
+        self.tell(tell, false, ctx)
     }
 }
 
@@ -76,13 +144,7 @@ impl Handler<Kick> for Hub {
     type Result = Result<(), DeskError>;
 
     fn handle(&mut self, kick: Kick, _: &mut Context<Self>) -> Self::Result {
-        let deadline = Instant::now() + self.settings.stall;
-        let output_alive = self.console_alive.is_some();
-        let close = Close { reason: CloseReason::Kicked, deadline, output_alive };
-        let entry = self.entry(&kick.who)?;
-        #[expect(clippy::disallowed_methods, reason = "a Session that is gone need not close")]
-        entry.session.close.do_send(close);
-        Ok(())
+        self.kick(&kick, false)
     }
 }
 
@@ -103,11 +165,6 @@ impl Handler<List> for Hub {
     type Result = MessageResult<List>;
 
     fn handle(&mut self, _: List, _: &mut Context<Self>) -> Self::Result {
-        let row = |entry: &Entry| Row {
-            session: entry.details.info.clone(),
-            since: entry.details.since,
-            reading: entry.details.gauges.read(),
-        };
         MessageResult(self.sessions.values().map(row).collect())
     }
 }

@@ -5,11 +5,12 @@ mod panics;
 mod slots;
 
 use actix::{Addr, MailboxError};
+use tokio::time::Instant;
 
 use super::*;
 use crate::{
     actors::{
-        messages::{DeskError, HubHandle, Kick, List, Rename, Tell},
+        messages::{Deliver, DeskError, HubHandle, Kick, List, Rename, Tell},
         session::{Session, Setup, Stream},
         stubs::{Inbox, peer, settle, soon, stub},
     },
@@ -27,7 +28,15 @@ struct Stage {
 /// Settings with which a client is refused at once.
 fn settings(max_clients: usize) -> Settings {
     let (slot, stall) = (Duration::ZERO, Duration::from_secs(10));
-    Settings { max_clients, slot, names: Names::default(), stall, roster: None }
+    Settings {
+        max_clients,
+        slot,
+        names: Names::default(),
+        stall,
+        latency: None,
+        feed: None,
+        roster: None,
+    }
 }
 
 fn stage(max_sessions: usize) -> Stage {
@@ -104,8 +113,12 @@ async fn a_slot_that_is_given_back_can_be_used_again() {
         .unwrap();
     let (second, _two) = stage.register(2).await;
     assert_eq!(second, Ok(Admission { id: SessionId(2), clients: 1, max_clients: 1 }));
-    let left =
-        ServerEvent::Disconnected { session: info(1, 1), reason: CloseReason::Left, sessions: 0 };
+    let left = ServerEvent::Disconnected {
+        session: info(1, 1),
+        reason: CloseReason::Left,
+        sessions: 0,
+        by_http: false,
+    };
     let printed = stage.printed_until(connected(2, 1)).await;
     assert_eq!(printed, [connected(1, 1), left, connected(2, 1)]);
 }
@@ -132,8 +145,9 @@ async fn a_broadcast_is_answered_when_every_session_has_accepted_it() {
     let (_, mut one) = stage.register(1).await;
     let (_, mut two) = stage.register(2).await;
     let lines = Lines::one("I have 2 clients");
-    let mut relayed = Box::pin(stage.hub.send(Broadcast(lines.clone())));
-    let event = ServerEvent::Broadcast { lines: lines.clone(), sessions: 2 };
+    let mut relayed =
+        Box::pin(stage.hub.send(Broadcast { lines: lines.clone(), read: Instant::now() }));
+    let event = ServerEvent::Broadcast { lines: lines.clone(), sessions: 2, by_http: false };
     let waiting = async {
         assert_eq!(one.delivered.next().await.0.lines, lines);
         stage.printed_until(event).await;
@@ -157,10 +171,13 @@ async fn a_broadcast_is_answered_when_every_session_has_accepted_it() {
 async fn the_operator_is_at_most_a_few_broadcasts_ahead_of_the_console() {
     let stage = stage(1);
     for _ in 0..MAX_UNACKED {
-        let relayed = stage.hub.send(Broadcast(Lines::one("anybody there?")));
+        let relayed =
+            stage.hub.send(Broadcast { lines: Lines::one("anybody there?"), read: Instant::now() });
         assert_eq!(soon(relayed).await, Ok(Ok(())));
     }
-    let mut relayed = Box::pin(stage.hub.send(Broadcast(Lines::one("anybody there?"))));
+    let mut relayed = Box::pin(
+        stage.hub.send(Broadcast { lines: Lines::one("anybody there?"), read: Instant::now() }),
+    );
     let mut console = stage.console;
     tokio::select! {
         () = settle() => {}
@@ -181,9 +198,9 @@ async fn a_broadcast_does_not_wait_for_a_session_that_is_gone() {
         .await
         .unwrap();
     let lines = Lines::one("who is there?");
-    let relayed = stage.hub.send(Broadcast(lines.clone()));
+    let relayed = stage.hub.send(Broadcast { lines: lines.clone(), read: Instant::now() });
     assert_eq!(soon(relayed).await, Ok(Ok(())), "a dead session does not count");
-    stage.printed_until(ServerEvent::Broadcast { lines, sessions: 1 }).await;
+    stage.printed_until(ServerEvent::Broadcast { lines, sessions: 1, by_http: false }).await;
     assert!(one.delivered.is_empty().await, "a deregistered session gets nothing");
 }
 
@@ -309,6 +326,7 @@ async fn drain_closes_every_session_and_emits_stopped_last() {
         session: info(1, 1),
         reason: CloseReason::Shutdown,
         sessions: 0,
+        by_http: false,
     };
     assert_eq!(printed, [connected(1, 1), gone, ServerEvent::Stopped]);
     assert_eq!(soon(drained).await.unwrap(), Ok::<_, MailboxError>(Ok(())));
@@ -348,7 +366,12 @@ async fn an_unfinished_line_is_reported_before_its_session_ends() {
         let deregister = Deregister { id, reason, unfinished: Some(3) };
         soon(stage.hub.send(deregister)).await.unwrap();
         let session = info(1, 1);
-        let last = ServerEvent::Disconnected { session: session.clone(), reason, sessions: 0 };
+        let last = ServerEvent::Disconnected {
+            session: session.clone(),
+            reason,
+            sessions: 0,
+            by_http: false,
+        };
         let discarded = ServerEvent::Discarded { session, reason: why, bytes: 3 };
         assert_eq!(stage.printed_until(last.clone()).await, [discarded, last]);
     }

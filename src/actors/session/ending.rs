@@ -4,7 +4,11 @@ use actix::{ActorContext, ActorFutureExt, AsyncContext, Context, WrapFuture};
 use tokio::time::Instant;
 
 use super::{Session, Stream};
-use crate::{actors::messages::Deregister, events::CloseReason, wire::lines::BATCH};
+use crate::{
+    actors::messages::{Deregister, Outcome},
+    events::CloseReason,
+    wire::lines::BATCH,
+};
 
 /// The phases of a session. It only ever moves down this list:
 ///
@@ -83,6 +87,7 @@ impl<S: Stream> Session<S> {
             return;
         }
         self.phase = Phase::Flushing(reason);
+        self.end_question(Outcome::Ended, ctx);
         if !self.outbox.is_empty() && reason != CloseReason::Lost {
             self.watch_flush(ctx);
         } else {
@@ -129,6 +134,7 @@ impl<S: Stream> Session<S> {
         // Whatever happens to a session that is being kicked, this is why it ends.
         let reason = if self.phase.is_kicked() { CloseReason::Kicked } else { reason };
         self.phase = Phase::Deregistering;
+        self.end_question(Outcome::Ended, ctx);
         self.overflow.clear();
         let Some(id) = self.slot.take() else {
             return self.close_unregistered(ctx);

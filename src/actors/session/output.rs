@@ -50,8 +50,13 @@ impl<S: Stream> Session<S> {
 
     /// Keeps the gauges true about what is queued.
     pub(super) fn update_queued(&self) {
+        self.gauges.set_queued(self.queued());
+    }
+
+    /// Bytes that have not been written.
+    pub(super) fn queued(&self) -> usize {
         let overflow: usize = self.overflow.iter().map(|next| next.batch.len()).sum();
-        self.gauges.set_queued(self.outbox.waiting() + overflow);
+        self.outbox.waiting() + overflow
     }
 
     /// Writes what is queued for the peer.
@@ -64,6 +69,7 @@ impl<S: Stream> Session<S> {
             let result = self.outbox.poll_write(&mut self.stream, cx);
             self.accept_overflow();
             self.update_queued();
+            self.note_if_sent();
             match result {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(())) if !self.outbox.is_empty() => {}
@@ -112,7 +118,19 @@ impl<S: Stream> Session<S> {
 impl<S: Stream> Handler<Deliver> for Session<S> {
     type Result = ();
 
-    fn handle(&mut self, deliver: Deliver, ctx: &mut Context<Self>) {
+    fn handle(&mut self, mut deliver: Deliver, ctx: &mut Context<Self>) {
+        if let Some(question) = deliver.question.take() {
+            return self.ask(deliver, question, ctx);
+        }
+        // A question that has not been sent comes first.
+        self.send_question(ctx);
+        self.deliver(deliver, ctx);
+    }
+}
+
+impl<S: Stream> Session<S> {
+    /// Sends lines, queues them, or has them wait for room.
+    pub(super) fn deliver(&mut self, deliver: Deliver, ctx: &mut Context<Self>) {
         if !self.accepts_output() {
             return;
         }

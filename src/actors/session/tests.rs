@@ -97,7 +97,12 @@ fn deliver<S: Stream>(
 ) -> impl Future<Output = ()> + Unpin + use<S> {
     let (receipt, dropped) = Receipt::new();
     #[expect(clippy::disallowed_methods, reason = "as the Hub does it")]
-    session.do_send(Deliver { lines: Lines::one(text), count: 1, _receipt: receipt });
+    session.do_send(Deliver {
+        lines: Lines::one(text),
+        count: 1,
+        question: None,
+        _receipt: receipt,
+    });
     Box::pin(async {
         dropped.await.expect_err("nothing is sent");
     })

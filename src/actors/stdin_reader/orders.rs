@@ -7,6 +7,8 @@ use actix::{
     dev::{RecipientRequest, ToEnvelope},
 };
 
+use tokio::time::Instant;
+
 use super::Ack;
 use crate::{
     actors::messages::{Broadcast, ConsoleGone, DeskError, Kick, List, Rename, Report, Show, Tell},
@@ -117,10 +119,10 @@ impl DeskHandle {
         }
     }
 
-    /// Sends the order. Resolves when it has been carried out, or when the mistake in it is reported.
-    pub(super) fn send(&self, order: Order) -> Ack {
+    /// Sends the order, which was read at that time. Resolves when it has been carried out, or when the mistake in it is reported.
+    pub(super) fn send(&self, order: Order, read: Instant) -> Ack {
         match order {
-            Order::Broadcast(lines) => answered(self.broadcast.send(Broadcast(lines))),
+            Order::Broadcast(lines) => answered(self.broadcast.send(Broadcast { lines, read })),
             Order::Report(sentence) => answered(self.report.send(Report(sentence))),
             Order::Help => answered(self.show.send(Show(help()))),
             Order::Tell { who, lines } => self.ask(self.tell.send(Tell { who, lines })),

@@ -60,16 +60,16 @@ fn scene_with(settings: Settings) -> Scene {
 async fn lines_that_arrive_together_are_broadcast_together() {
     let mut scene = scene();
     scene.input.write_all(b"one\ntwo\nthr").await.unwrap();
-    assert_eq!(scene.broadcast.answer(Ok(())).await.0, Lines::one("one\ntwo"));
+    assert_eq!(scene.broadcast.answer(Ok(())).await.lines, Lines::one("one\ntwo"));
     scene.input.write_all(b"ee\n").await.unwrap();
-    assert_eq!(scene.broadcast.answer(Ok(())).await.0, Lines::one("three"));
+    assert_eq!(scene.broadcast.answer(Ok(())).await.lines, Lines::one("three"));
 }
 
 #[actix::test]
 async fn a_short_batch_does_not_keep_its_read_buffer() {
     let mut scene = scene();
     scene.input.write_all(b"short\n").await.unwrap();
-    let (Broadcast(lines), _unanswered) = scene.broadcast.next().await;
+    let (Broadcast { lines, .. }, _unanswered) = scene.broadcast.next().await;
     let bytes = lines.as_bytes().clone();
     drop(lines);
     let own = bytes.try_into_mut().expect("nobody else holds the buffer");
@@ -82,7 +82,7 @@ async fn a_batch_is_no_larger_than_an_outbox() {
     scene.input.write_all("0123456789\n".repeat(200).as_bytes()).await.unwrap();
     let mut lines = 0;
     while lines < 200 {
-        let Broadcast(batch) = scene.broadcast.answer(Ok(())).await;
+        let Broadcast { lines: batch, .. } = scene.broadcast.answer(Ok(())).await;
         assert!(batch.len() + BATCH_OVERHEAD <= 1000);
         lines += batch.iter().count();
     }
@@ -94,8 +94,8 @@ async fn the_last_line_needs_no_lf_and_ends_the_reader() {
     let mut scene = scene();
     scene.input.write_all(b"one\nlast").await.unwrap();
     drop(scene.input);
-    assert_eq!(scene.broadcast.answer(Ok(())).await.0, Lines::one("one"));
-    assert_eq!(scene.broadcast.answer(Ok(())).await.0, Lines::one("last"));
+    assert_eq!(scene.broadcast.answer(Ok(())).await.lines, Lines::one("one"));
+    assert_eq!(scene.broadcast.answer(Ok(())).await.lines, Lines::one("last"));
     soon(scene.ending.ended.cancelled()).await;
 }
 
@@ -109,7 +109,7 @@ async fn sends_a_batch_when_the_previous_one_is_acknowledged() {
     scene.input.write_all(b"three\n").await.unwrap();
     assert!(scene.broadcast.is_empty().await);
     ack.send(Ok(())).unwrap();
-    assert_eq!(scene.broadcast.answer(Ok(())).await.0, Lines::one("two"));
+    assert_eq!(scene.broadcast.answer(Ok(())).await.lines, Lines::one("two"));
 }
 
 #[actix::test]
@@ -124,7 +124,7 @@ async fn a_line_that_is_too_long_is_reported_and_not_broadcast() {
         "a report must be acknowledged, or reports would pile up"
     );
     ack.send(Ok(())).unwrap();
-    assert_eq!(scene.broadcast.answer(Ok(())).await.0, Lines::one("ok"));
+    assert_eq!(scene.broadcast.answer(Ok(())).await.lines, Lines::one("ok"));
 }
 
 #[actix::test]
@@ -138,7 +138,7 @@ async fn finish_broadcasts_all_read_lines_and_reads_no_more() {
     settle().await;
     scene.input.write_all(b"three\n").await.unwrap();
     ack.send(Ok(())).unwrap();
-    assert_eq!(scene.broadcast.answer(Ok(())).await.0, Lines::one("two"));
+    assert_eq!(scene.broadcast.answer(Ok(())).await.lines, Lines::one("two"));
     soon(finished).await.unwrap().unwrap();
     assert!(scene.broadcast.is_empty().await);
 }
@@ -148,13 +148,13 @@ async fn finish_broadcasts_a_large_read_in_several_batches() {
     let mut scene = scene();
     let text = "0123456789\n".repeat(200);
     scene.input.write_all(text.as_bytes()).await.unwrap();
-    let (Broadcast(batch), ack) = scene.broadcast.next().await;
+    let (Broadcast { lines: batch, .. }, ack) = scene.broadcast.next().await;
     let finished = actix::spawn(scene.reader.send(Finish));
     settle().await;
     ack.send(Ok(())).unwrap();
     let mut lines = batch.iter().count();
     while lines < 200 {
-        lines += scene.broadcast.answer(Ok(())).await.0.iter().count();
+        lines += scene.broadcast.answer(Ok(())).await.lines.iter().count();
     }
     soon(finished).await.unwrap().unwrap();
 }
@@ -184,7 +184,7 @@ async fn failing_input_is_reported_and_its_unfinished_line_is_dropped() {
     let desk = DeskHandle { broadcast, tell, kick, rename, list, show, report };
     let (reader, ending) = StdinReader::new(Failing(b"one\nha"), SETTINGS, desk);
     let _reader = reader.start();
-    assert_eq!(broadcasts.answer(Ok(())).await.0, Lines::one("one"));
+    assert_eq!(broadcasts.answer(Ok(())).await.lines, Lines::one("one"));
     assert_eq!(reports.answer(Ok(())).await.0, "cannot read stdin: Input/output error");
     soon(ending.ended.cancelled()).await;
     assert!(broadcasts.is_empty().await);
@@ -207,7 +207,7 @@ async fn commands_are_carried_out_in_order_between_the_lines_to_all() {
     let mut scene = scene_with_commands();
     let text = b"one\n//two\n/tell anna only  you\n/kick 3\n/name 3 bob\n/who\n/help\nthree\n";
     scene.input.write_all(text).await.unwrap();
-    assert_eq!(scene.broadcast.answer(Ok(())).await.0, Lines::one("one\n/two"));
+    assert_eq!(scene.broadcast.answer(Ok(())).await.lines, Lines::one("one\n/two"));
     let tell = scene.tell.answer(Ok(())).await;
     assert_eq!((tell.who, tell.lines), (Who::parse("anna"), Lines::one("only  you")));
     assert_eq!(scene.kick.answer(Ok(())).await.who, Who::Number(3));
@@ -216,7 +216,7 @@ async fn commands_are_carried_out_in_order_between_the_lines_to_all() {
     scene.list.answer(Vec::new()).await;
     assert_eq!(scene.show.answer(Ok(())).await.0, "> Nobody is connected\n");
     assert!(scene.show.answer(Ok(())).await.0.contains("> /tell WHO TEXT"));
-    assert_eq!(scene.broadcast.answer(Ok(())).await.0, Lines::one("three"));
+    assert_eq!(scene.broadcast.answer(Ok(())).await.lines, Lines::one("three"));
 }
 
 #[actix::test]
@@ -238,7 +238,7 @@ async fn a_mistake_is_reported_and_nothing_is_sent() {
 async fn quit_stops_the_server_and_nothing_after_it_counts() {
     let mut scene = scene_with_commands();
     scene.input.write_all(b"one\n/quit\ntwo\n").await.unwrap();
-    assert_eq!(scene.broadcast.answer(Ok(())).await.0, Lines::one("one"));
+    assert_eq!(scene.broadcast.answer(Ok(())).await.lines, Lines::one("one"));
     soon(scene.ending.quit.cancelled()).await;
     soon(scene.ending.ended.cancelled()).await;
     assert!(scene.broadcast.is_empty().await);
@@ -248,5 +248,5 @@ async fn quit_stops_the_server_and_nothing_after_it_counts() {
 async fn where_commands_are_off_every_line_is_data() {
     let mut scene = scene();
     scene.input.write_all(b"/quit\n//\n").await.unwrap();
-    assert_eq!(scene.broadcast.answer(Ok(())).await.0, Lines::one("/quit\n//"));
+    assert_eq!(scene.broadcast.answer(Ok(())).await.lines, Lines::one("/quit\n//"));
 }

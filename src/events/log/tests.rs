@@ -44,7 +44,7 @@ async fn soon<T>(future: impl Future<Output = T>) -> T {
 }
 
 fn broadcast(text: &str) -> Stamped<ServerEvent> {
-    ServerEvent::Broadcast { lines: Lines::one(text), sessions: 1 }.into()
+    ServerEvent::Broadcast { lines: Lines::one(text), sessions: 1, by_http: false }.into()
 }
 
 /// What the lines of a log say, without times.

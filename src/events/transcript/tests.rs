@@ -62,8 +62,17 @@ fn the_server_transcript_matches_the_lab() {
         connected(session(13442)),
         message(13442, "revres ot gnidnes 1 eniL"),
         message(13442, "racecar\ntac ocat"),
-        ServerEvent::Broadcast { lines: Lines::one("I have 3 clients"), sessions: 1 },
-        ServerEvent::Disconnected { session: session(13442), reason: left, sessions: 0 },
+        ServerEvent::Broadcast {
+            lines: Lines::one("I have 3 clients"),
+            sessions: 1,
+            by_http: false,
+        },
+        ServerEvent::Disconnected {
+            session: session(13442),
+            reason: left,
+            sessions: 0,
+            by_http: false,
+        },
         ServerEvent::Stopped,
     ];
     let (out, err) = render(&mut server(), events);
@@ -120,7 +129,8 @@ fn with_timestamps_each_line_starts_with_its_time() {
 #[test]
 fn at_a_terminal_broadcasts_are_left_to_the_editor() {
     let mut server = ServerTranscript { at_terminal: true, ..server() };
-    let broadcast = ServerEvent::Broadcast { lines: Lines::one("hello"), sessions: 1 };
+    let broadcast =
+        ServerEvent::Broadcast { lines: Lines::one("hello"), sessions: 1, by_http: false };
     assert_eq!(render(&mut server, [broadcast]).0, "");
 }
 
@@ -136,7 +146,12 @@ fn each_problem_is_one_line_on_stderr() {
                 reason: DiscardReason::TooLong,
                 bytes: 70_000,
             },
-            ServerEvent::Disconnected { session: session(3), reason: stalled, sessions: 0 },
+            ServerEvent::Disconnected {
+                session: session(3),
+                reason: stalled,
+                sessions: 0,
+                by_http: false,
+            },
             ServerEvent::Problem(
                 "cannot accept connections for now: Too many open files".to_owned(),
             ),

@@ -36,6 +36,8 @@ pub struct LineDecoder {
     discarding: Option<Overlong>,
     /// Whether the last line was ended by [`Self::end_line`], so that a line end that follows is its own.
     ended_early: bool,
+    /// The size of the lines since this was asked for, as they were read. A batch is below 4 GiB.
+    taken: u32,
 }
 
 /// What has been discarded of an overlong line whose end has not been read.
@@ -56,7 +58,7 @@ impl LineDecoder {
         // A longest line travels with CR and LF.
         let max_batch = max_batch.max(max_line.saturating_add(2));
         let (scanned, discarding, ended_early) = (0, None, false);
-        Self { max_line, max_batch, end: LF, scanned, discarding, ended_early }
+        Self { max_line, max_batch, end: LF, scanned, discarding, ended_early, taken: 0 }
     }
 
     /// The same for lines that end with this byte.
@@ -70,6 +72,15 @@ impl LineDecoder {
     pub fn partial_len(&self, buf: &[u8]) -> usize {
         let start = memrchr(self.end, buf).map_or(0, |last| last + 1);
         self.discarding.map_or(0, |overlong| overlong.bytes) + buf.len() - start
+    }
+
+    /// The number of bytes that the lines since the last call had, with their ends as they were read.
+    pub(crate) fn take_len(&mut self) -> usize {
+        std::mem::take(&mut self.taken) as usize
+    }
+
+    fn count(&mut self, bytes: usize) {
+        self.taken = self.taken.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
     }
 
     /// Ends the line here, if one has begun. If its line end comes next, it does not end another line.
@@ -90,7 +101,8 @@ impl LineDecoder {
             0 => None,
             // No LF follows, so a CR at the end is data and counts.
             len if len > self.max_line => Some(Decoded::Discarded(len)),
-            _ => {
+            len => {
+                self.count(len);
                 rest.extend_from_slice(&[self.end]);
                 Some(Decoded::Lines(self.whole(rest)))
             }
@@ -106,6 +118,7 @@ impl LineDecoder {
             [first, ..] => usize::from(first == self.end),
         };
         buf.advance(skip);
+        self.count(skip);
         self.ended_early = false;
         true
     }
@@ -197,11 +210,13 @@ impl Decoder for LineDecoder {
         let end = self.scanned + last + 1;
         self.scanned = 0;
         let (batch, _) = window.split_at(end);
-        match self.first_overlong(batch) {
-            None => Ok(Some(Decoded::Lines(self.batch(split_front(buf, end))))),
-            Some(0) => Ok(self.discard(Overlong { bytes: 0, ends_in_cr: false }, buf)),
-            Some(start) => Ok(Some(Decoded::Lines(self.batch(split_front(buf, start))))),
-        }
+        let whole = match self.first_overlong(batch) {
+            None => end,
+            Some(0) => return Ok(self.discard(Overlong { bytes: 0, ends_in_cr: false }, buf)),
+            Some(start) => start,
+        };
+        self.count(whole);
+        Ok(Some(Decoded::Lines(self.batch(split_front(buf, whole)))))
     }
 
     fn decode_eof(&mut self, buf: &mut BytesMut) -> io::Result<Option<Decoded>> {

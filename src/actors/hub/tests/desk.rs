@@ -31,7 +31,7 @@ async fn one_session_is_told_by_number_name_or_address() {
         assert_eq!(told, Ok(Ok(())), "{who}");
         let print = stage.console.answer(Ok(())).await;
         let session = SessionInfo { name: Some("anna".into()), ..info(2, 2) };
-        let event = ServerEvent::Told { session, lines: Lines::one("only you") };
+        let event = ServerEvent::Told { session, lines: Lines::one("only you"), by_http: false };
         assert_eq!(print.0[0].event, event);
     }
     assert!(one.delivered.is_empty().await);

@@ -61,12 +61,17 @@ async fn a_session_that_panics_costs_one_client_and_frees_its_slot() {
     };
     let (ours, _theirs) = tokio::io::duplex(1000);
     Session::new(Panicking(ours), peer(2), std::sync::Arc::new(setup), None).start();
-    let lost =
-        ServerEvent::Disconnected { session: info(2, 2), reason: CloseReason::Lost, sessions: 1 };
+    let lost = ServerEvent::Disconnected {
+        session: info(2, 2),
+        reason: CloseReason::Lost,
+        sessions: 1,
+        by_http: false,
+    };
     let printed = stage.printed_until(lost.clone()).await;
     assert_eq!(printed, [connected(1, 1), connected(2, 2), lost]);
     let (again, _three) = stage.register(3).await;
     assert_eq!(again.map(|admission| admission.clients), Ok(2));
-    let _relayed = stage.hub.send(Broadcast(Lines::one("still there?")));
+    let _relayed =
+        stage.hub.send(Broadcast { lines: Lines::one("still there?"), read: Instant::now() });
     assert_eq!(healthy.delivered.next().await.0.lines, Lines::one("still there?"));
 }
