@@ -1,7 +1,7 @@
 //! A conversation with one server: greeting, lines in both directions, and the end. A client that
 //! reconnects has one connection after another.
 
-use std::{cell::Cell, future::Future, io, net::SocketAddr, pin::pin, time::Duration};
+use std::{cell::Cell, future::Future, io, mem, net::SocketAddr, pin::pin, time::Duration};
 
 use actix::Recipient;
 use tokio::{
@@ -127,33 +127,26 @@ impl Conversation {
                 }
                 End::Lost(reason, error) => (reason, error),
             };
-            let closed = ClientEvent::Closed { reason };
+            last.push(ClientEvent::Closed { reason });
             if !self.reconnect {
-                last.push(closed);
                 return Err(error);
             }
             let again = !stop.came && !input.is_done(self.stay);
-            let report = ClientEvent::Problem(loss_report(&error, input.lose(), again));
+            last.push(ClientEvent::Problem(loss_report(&error, input.lose(), again)));
             if again {
-                self.emit_all(vec![closed, report]).await?;
-            } else {
-                last.extend([closed, report]);
+                self.emit_all(mem::take(last)).await?;
             }
             backoff.reset_after(start.elapsed());
         }
     }
 
     /// Sends and receives on a connection until it ends.
-    async fn converse<F, I>(
+    async fn converse<I: AsyncRead + Unpin>(
         &self,
         connection: Connection,
-        input: &mut Input<F, I>,
+        input: &mut Input<impl FnOnce() -> io::Result<I>, I>,
         stop: &mut Stop<impl Future<Output = ()> + Unpin>,
-    ) -> Result<End, ClientError>
-    where
-        F: FnOnce() -> io::Result<I>,
-        I: AsyncRead + Unpin,
-    {
+    ) -> Result<End, ClientError> {
         let Connection { socket, round_trip, server, local, mut reader, early } = connection;
         let (host, port) = (self.host.clone(), self.server.port);
         self.emit(ClientEvent::Connected { host, port, server, local }).await?;
@@ -182,18 +175,14 @@ impl Conversation {
 
     /// Sends and receives until the connection ends. Returns how it ended, and how sending ended if it
     /// ended before.
-    async fn exchange<F, I>(
+    async fn exchange<I: AsyncRead + Unpin>(
         &self,
         incoming: Incoming<'_>,
         early: Option<Lines>,
         outgoing: Outgoing<'_>,
-        input: &mut Input<F, I>,
+        input: &mut Input<impl FnOnce() -> io::Result<I>, I>,
         stop: &mut Stop<impl Future<Output = ()> + Unpin>,
-    ) -> (Result<(), ClientError>, Option<Result<(), ClientError>>)
-    where
-        F: FnOnce() -> io::Result<I>,
-        I: AsyncRead + Unpin,
-    {
+    ) -> (Result<(), ClientError>, Option<Result<(), ClientError>>) {
         let (server, progress) = (incoming.server, incoming.progress);
         let (stopper, stopped) = watch::channel(false);
         let mut receiving = pin!(self.receive(incoming, early));

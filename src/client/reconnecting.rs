@@ -49,17 +49,13 @@ impl Backoff {
 impl Conversation {
     /// Connects, with `reconnect` again and again. Returns None if that is over because the client was
     /// stopped or has nothing left to send. `admitted`: whether the client has been connected before.
-    pub(super) async fn connect<F, I>(
+    pub(super) async fn connect<I: AsyncRead + Unpin>(
         &self,
-        input: &mut Input<F, I>,
+        input: &mut Input<impl FnOnce() -> io::Result<I>, I>,
         stop: &mut Stop<impl Future<Output = ()> + Unpin>,
         backoff: &mut Backoff,
         admitted: bool,
-    ) -> Result<Option<Connection>, ClientError>
-    where
-        F: FnOnce() -> io::Result<I>,
-        I: AsyncRead + Unpin,
-    {
+    ) -> Result<Option<Connection>, ClientError> {
         let address = || self.server.to_string();
         if !admitted {
             let opened = tokio::select! {

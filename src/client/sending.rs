@@ -167,16 +167,12 @@ where
 impl Conversation {
     /// Sends the input until it ends, and then closes the sending side. A client that stays does so
     /// only when it is stopped.
-    pub(super) async fn send<F, I>(
+    pub(super) async fn send<I: AsyncRead + Unpin>(
         &self,
         mut outgoing: Outgoing<'_>,
-        input: &mut Input<F, I>,
+        input: &mut Input<impl FnOnce() -> io::Result<I>, I>,
         mut stopped: watch::Receiver<bool>,
-    ) -> Result<(), ClientError>
-    where
-        F: FnOnce() -> io::Result<I>,
-        I: AsyncRead + Unpin,
-    {
+    ) -> Result<(), ClientError> {
         let result = self.send_input(&mut outgoing, input, &mut stopped).await;
         self.emit(ClientEvent::InputEnded).await?;
         if self.stay && input.end == Some(InputEnd::EndOfInput) {
@@ -189,16 +185,12 @@ impl Conversation {
     }
 
     /// Sends the input until it ends or the client is stopped.
-    async fn send_input<F, I>(
+    async fn send_input<I: AsyncRead + Unpin>(
         &self,
         outgoing: &mut Outgoing<'_>,
-        input: &mut Input<F, I>,
+        input: &mut Input<impl FnOnce() -> io::Result<I>, I>,
         stopped: &mut watch::Receiver<bool>,
-    ) -> Result<(), ClientError>
-    where
-        F: FnOnce() -> io::Result<I>,
-        I: AsyncRead + Unpin,
-    {
+    ) -> Result<(), ClientError> {
         loop {
             self.send_unsent(outgoing, input).await?;
             if input.read.is_none() && input.end.is_some() {
@@ -216,15 +208,11 @@ impl Conversation {
     }
 
     /// Sends the lines that are printed, and waits until they are.
-    async fn send_unsent<F, I>(
+    async fn send_unsent<I: AsyncRead + Unpin>(
         &self,
         outgoing: &mut Outgoing<'_>,
-        input: &mut Input<F, I>,
-    ) -> Result<(), ClientError>
-    where
-        F: FnOnce() -> io::Result<I>,
-        I: AsyncRead + Unpin,
-    {
+        input: &mut Input<impl FnOnce() -> io::Result<I>, I>,
+    ) -> Result<(), ClientError> {
         let mut sent = None;
         if let Some(unsent) = &mut input.unsent {
             if !outgoing.send(unsent).await {
@@ -271,11 +259,10 @@ impl Conversation {
 
     /// Reads ahead while there is no connection. Completes when there is nothing to wait for: the input
     /// has ended and no line of it is left.
-    pub(super) async fn until_done<F, I>(&self, input: &mut Input<F, I>) -> Result<(), ClientError>
-    where
-        F: FnOnce() -> io::Result<I>,
-        I: AsyncRead + Unpin,
-    {
+    pub(super) async fn until_done<I: AsyncRead + Unpin>(
+        &self,
+        input: &mut Input<impl FnOnce() -> io::Result<I>, I>,
+    ) -> Result<(), ClientError> {
         while input.unsent.is_none() && !input.is_done(self.stay) {
             input.read().await?;
             match &input.read {
