@@ -7,8 +7,10 @@ use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use tokio::time::Instant;
 
 use self::driver::{Browser, Element};
 use crate::support::{Hub, Peer, config_file, heavy, nap};

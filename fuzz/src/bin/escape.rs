@@ -55,6 +55,7 @@ fn check(input: &[u8], _: &mut Rng) -> Finding {
 
     let lines = Lines::one(&text);
     let peer = "127.0.0.1:13442".parse().map_err(|_| "invalid address")?;
+    let session = SessionInfo { id: 1, name: None, peer };
     let mut page = Page::default();
     let mut transcript = ServerTranscript::new("hub-server", false);
     transcript.render(&ServerEvent::Message { session, lines: lines.clone() }.into(), &mut page);

@@ -5,8 +5,10 @@ use std::{
     io::{self, BufRead, BufReader, Read, Write},
     net::{Ipv4Addr, TcpStream},
     process::{Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use tokio::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -125,7 +127,7 @@ impl Browser {
                     .is_ok_and(|value| value == expected)
             };
             let is_it = is("computedlabel", name) && is("computedrole", role);
-            is_it.then(|| Element(path))
+            is_it.then_some(Element(path))
         })
     }
 

@@ -2,8 +2,10 @@
 
 use std::{
     io::{Read, Write},
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use tokio::time::Instant;
 
 use super::web::{SECRET, Web};
 use crate::support::{heavy, nap, wait_until};
