@@ -108,7 +108,12 @@ fn print_as_text(bencher: Bencher, text: &Text) {
     print(
         bencher,
         text,
-        ServerTranscript { program: "hub-server", at_terminal: false, timestamps: false },
+        ServerTranscript {
+            program: "hub-server",
+            at_terminal: false,
+            timestamps: false,
+            token: None,
+        },
     );
 }
 

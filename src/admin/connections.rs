@@ -180,6 +180,12 @@ impl Slots {
         Slot { slots: Rc::clone(self), activity, closed }
     }
 
+    /// What is known about a new connection that is not there.
+    #[cfg(test)]
+    pub(super) async fn activity(self: &Rc<Self>) -> Arc<Activity> {
+        Arc::clone(&self.take().await.activity)
+    }
+
     fn close_one(&self) -> bool {
         let mut open = self.open.borrow_mut();
         let idle =

@@ -127,7 +127,7 @@ async fn find_session(
     let id = number(&id).ok_or_else(Failure::no_session)?;
     let after = id.checked_sub(1).ok_or_else(Failure::no_session)?;
     let rows = admin.desk.list.send(ListAfter { after, most: 1 }).await?;
-    if !rows.first().is_some_and(|row| row.session.id == id) {
+    if rows.first().is_none_or(|row| row.session.id != id) {
         return Err(Failure::no_session());
     }
     Ok(next.run(request).await)

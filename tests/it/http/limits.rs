@@ -4,8 +4,10 @@ use std::{
     io::{Read, Write},
     sync::mpsc,
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use tokio::time::Instant;
 
 use super::web::{SECRET, Web};
 use crate::support::{PATIENCE, heavy, nap, wait_until};
