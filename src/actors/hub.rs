@@ -1,7 +1,7 @@
 //! The Hub: owns the registry of sessions, relays between them and the operator, and emits the events.
 //!
 //! Handles [`Register`], [`Received`] and [`Deregister`] from Sessions, [`Broadcast`] from the
-//! StdinReader, [`Report`] from anybody, [`Bound`] and [`Drain`] from the server. Sends `Deliver`
+//! StdinReader, `Report` from anybody, [`Bound`] and [`Drain`] from the server. Sends `Deliver`
 //! and [`Close`] to Sessions, [`Print`] to the Console and [`Observed`] to observers. It never waits,
 //! touches no socket and does not know a Session's type. It ends with the server.
 //!
@@ -35,7 +35,7 @@ use self::{
 use crate::{
     actors::messages::{
         Admission, Bound, Broadcast, Close, ConsoleGone, Deregister, Drain, Input, Observed,
-        PeerKind, Print, Received, Refused, Register, Report, SessionHandle, SessionId,
+        PeerKind, Print, Received, Refused, Register, SessionHandle, SessionId,
     },
     desk::{gauges::Gauges, histogram::Histogram, names::Names, roster::Roster, tally::Tally},
     events::{CloseReason, DiscardReason, ServerEvent, SessionInfo},
@@ -369,14 +369,6 @@ impl Handler<Broadcast> for Hub {
 
     fn handle(&mut self, broadcast: Broadcast, ctx: &mut Context<Self>) -> Self::Result {
         Box::pin(self.broadcast(broadcast.lines, broadcast.read, false, ctx))
-    }
-}
-
-impl Handler<Report> for Hub {
-    type Result = ResponseFuture<Result<(), ConsoleGone>>;
-
-    fn handle(&mut self, Report(sentence): Report, ctx: &mut Context<Self>) -> Self::Result {
-        Box::pin(acknowledgement(self.emit_acked(ServerEvent::Problem(sentence), ctx)))
     }
 }
 

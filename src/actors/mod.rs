@@ -32,4 +32,4 @@ mod poll_fn;
 pub(crate) mod session;
 pub(crate) mod stdin_reader;
 #[cfg(test)]
-mod stubs;
+pub(crate) mod stubs;

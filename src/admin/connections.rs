@@ -40,7 +40,7 @@ pub(super) const MAX: usize = 32;
 const HEAD: Duration = Duration::from_secs(5);
 
 /// The buffers of a connection, in bytes each. A larger head is refused.
-const BUFFER: usize = 64 * 1024;
+const BUFFER: usize = 32 * 1024;
 
 /// Accepts connections without end. Shortages are reported.
 pub(super) async fn serve(
@@ -178,6 +178,12 @@ impl Slots {
         let open = Open { activity: Arc::clone(&activity), close: closed.clone() };
         self.open.borrow_mut().push(open);
         Slot { slots: Rc::clone(self), activity, closed }
+    }
+
+    /// What is known about a new connection that is not there.
+    #[cfg(test)]
+    pub(super) async fn activity(self: &Rc<Self>) -> Arc<Activity> {
+        Arc::clone(&self.take().await.activity)
     }
 
     fn close_one(&self) -> bool {

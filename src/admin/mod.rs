@@ -224,3 +224,6 @@ impl Running {
         let _ = timeout(LAST_EVENTS, self.readers.acquire_many(READERS)).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,7 +77,8 @@ pub struct ServerArgs {
     #[arg(long, value_name = "FILE", value_parser = file_name)]
     log: Option<PathBuf>,
 
-    /// Serve the web console and the HTTP API at IP:PORT [env: LINEHUB_ADMIN] [default: off]
+    /// Serve the web console and the HTTP API at IP:PORT; LINEHUB_ADMIN_TOKEN can hold the token
+    /// [env: LINEHUB_ADMIN] [default: off]
     #[arg(long, value_name = "ADDR", value_parser = socket_or_off)]
     admin: Option<AdminAddress>,
 

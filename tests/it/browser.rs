@@ -337,7 +337,6 @@ fn a_page_of_a_foreign_origin_cannot_post() {
 }
 
 /// Sends this many batches of numbered lines, one every 10 ms. Returns the client and the time it took.
-#[expect(clippy::disallowed_methods, reason = "the rate is one of real time")]
 fn send_at_a_rate(mut client: Peer, batches: u32, per_batch: u32) -> (Peer, Duration) {
     let start = Instant::now();
     for batch in 0..batches {

@@ -126,7 +126,8 @@ fn actors_import_neither_the_network_nor_the_configuration() {
 
 #[test]
 fn actors_do_not_import_their_siblings() {
-    let cast = ["console", "hub", "session", "stdin_reader"].map(|name| format!("actors::{name}"));
+    let cast =
+        ["console", "feed", "hub", "session", "stdin_reader"].map(|name| format!("actors::{name}"));
     let cast: Vec<_> = cast.iter().map(String::as_str).collect();
     let sources: Vec<_> =
         sources().into_iter().filter(|source| !source.module.contains("tests")).collect();

@@ -8,7 +8,8 @@ use tokio::time::Instant;
 use super::{Entry, Hub, acknowledgement};
 use crate::{
     actors::messages::{
-        Close, ConsoleGone, Deliver, DeskError, Kick, List, Receipt, Rename, SessionId, Show, Tell,
+        Close, ConsoleGone, Deliver, DeskError, Kick, List, Receipt, Rename, Report, SessionId,
+        Show, Tell,
     },
     address::Zoned,
     desk::{command::Who, table::Row},
@@ -174,5 +175,13 @@ impl Handler<Show> for Hub {
 
     fn handle(&mut self, Show(text): Show, ctx: &mut Context<Self>) -> Self::Result {
         Box::pin(acknowledgement(self.emit_acked(ServerEvent::Listing(text), ctx)))
+    }
+}
+
+impl Handler<Report> for Hub {
+    type Result = ResponseFuture<Result<(), ConsoleGone>>;
+
+    fn handle(&mut self, Report(sentence): Report, ctx: &mut Context<Self>) -> Self::Result {
+        Box::pin(acknowledgement(self.emit_acked(ServerEvent::Problem(sentence), ctx)))
     }
 }

@@ -235,3 +235,28 @@ async fn waiting_for_a_buffer_is_no_pause() {
     theirs.write_all(b" line\n").await.unwrap();
     assert_eq!(next(&mut reader, &mut ours).await, lines("one line"));
 }
+
+#[tokio::test]
+async fn the_size_of_lines_is_as_they_came() {
+    let any = Framing { end: LineEnd::Any, ..Framing::default() };
+    let cr = Framing { end: LineEnd::Cr, ..Framing::default() };
+    let (lf, long) = (Framing::default(), "x".repeat(11));
+    for (framing, stream, expected) in [
+        (lf, "a\r\nb\n\r\nlast".to_owned(), 11),
+        (lf, "\u{feff}a\n".to_owned(), 2),
+        (lf, format!("a\n{long}\nb\n"), 4),
+        (any, "a\r\nb\0\n\r".to_owned(), 7),
+        (cr, "a\r\nb\r".to_owned(), 5),
+    ] {
+        let decoder = LineDecoder::new(10);
+        let mut reader = LineReader::new(decoder, Buffers::new(2)).framed(&framing);
+        let mut input = stream.as_bytes();
+        let mut size = 0;
+        while let Some(decoded) = reader.next(&mut input).await.unwrap() {
+            if let Decoded::Lines(_) = decoded {
+                size += reader.take_len();
+            }
+        }
+        assert_eq!(size, expected, "{stream:?}");
+    }
+}

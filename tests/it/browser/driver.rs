@@ -99,7 +99,6 @@ impl Browser {
     }
 
     /// Polls until there is a value. Each poll is a question to the browser and takes its time.
-    #[expect(clippy::disallowed_methods, reason = "the browser's time is real")]
     pub(super) fn wait<T>(&self, what: &str, mut is_there: impl FnMut() -> Option<T>) -> T {
         let start = Instant::now();
         while start.elapsed() < PATIENCE {

@@ -210,7 +210,7 @@ impl Events {
 
     /// The next event, which there must be.
     pub(crate) fn expect(&mut self) -> Event {
-        self.next().unwrap()
+        self.next().unwrap_or_else(|| panic!("the stream has ended"))
     }
 
     /// The next event of this kind; those before it are skipped.
