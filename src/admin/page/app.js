@@ -611,7 +611,7 @@ async function follow(signal) {
       if (error.status === 400) forgetPosition();
     }
     if (signal.aborted) return;
-    showStatus('lost', `${reason}. Trying again…`);
+    showStatus('lost', `${reason[0].toUpperCase()}${reason.slice(1)}. Trying again…`);
     await delay(Math.min(500 * 2 ** failures, 5000) * (1 + Math.random() / 4));
   }
 }
