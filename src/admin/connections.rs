@@ -40,7 +40,7 @@ pub(super) const MAX: usize = 32;
 const HEAD: Duration = Duration::from_secs(5);
 
 /// The buffers of a connection, in bytes each. A larger head is refused.
-const BUFFER: usize = 64 * 1024;
+const BUFFER: usize = 32 * 1024;
 
 /// Accepts connections without end. Shortages are reported.
 pub(super) async fn serve(

@@ -66,6 +66,7 @@ pub(super) fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/sessions/{id}/name", put(rename))
         .route("/api/v1/sessions/{id}/lines", post(tell))
         .route("/api/v1/sessions/{id}/ask", post(ask))
+        .method_not_allowed_fallback(no_method)
         // A session that is not there comes before a method that is not allowed.
         .route_layer(from_fn_with_state(Arc::clone(&admin), find_session));
     Router::new()
@@ -81,12 +82,13 @@ pub(super) fn router(admin: Arc<Admin>) -> Router {
         .route("/api/v1/events", get(stream::events))
         .merge(session)
         .fallback(async || Failure::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
-        .method_not_allowed_fallback(async || {
-            let why = "this path does not have this method";
-            Failure::new(StatusCode::METHOD_NOT_ALLOWED, why)
-        })
+        .method_not_allowed_fallback(no_method)
         .layer(from_fn_with_state(Arc::clone(&admin), check))
         .with_state(admin)
+}
+
+async fn no_method() -> Failure {
+    Failure::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not have this method")
 }
 
 /// Answers one request of a connection.

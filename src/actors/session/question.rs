@@ -3,8 +3,8 @@
 //! A line that had arrived before is nobody's answer, so the question is sent when everything that has
 //! arrived has been read.
 
-use actix::{AsyncContext, Context, SpawnHandle};
-use tokio::time::Instant;
+use actix::{ActorFutureExt, AsyncContext, Context, SpawnHandle, WrapFuture};
+use tokio::{task::yield_now, time::Instant};
 
 use super::{Session, Stream};
 use crate::{
@@ -20,6 +20,8 @@ pub(super) struct Asked {
     question: Box<Question>,
     /// Its lines, until they are sent or queued.
     unsent: Option<Deliver>,
+    /// Whether the event loop has learned what had arrived before.
+    is_due: bool,
     /// They are sent at the latest when this many bytes have been read.
     read_before: u64,
     /// When they have been written, `Outbox::written` is at least this.
@@ -48,6 +50,7 @@ impl<S: Stream> Session<S> {
         self.asked = Some(Box::new(Asked {
             question,
             unsent: Some(deliver),
+            is_due: false,
             read_before: self.reader.received() + MAX_BEFORE,
             end: 0,
             since: Instant::now(),
@@ -56,12 +59,21 @@ impl<S: Stream> Session<S> {
             lines: 0,
             timer,
         }));
+        // A task that yields continues after the event loop has asked the kernel what has arrived. When
+        // it has yielded twice, that has been read.
+        ctx.spawn(yield_now().into_actor(self).map(|(), session, ctx| {
+            if let Some(asked) = &mut session.asked {
+                asked.is_due = true;
+            }
+            ctx.spawn(yield_now().into_actor(session));
+        }));
     }
 
     /// Sends the question if everything that had arrived has been read.
     pub(super) fn send_question_if_due(&mut self, ctx: &mut Context<Self>) {
         if let Some(asked) = &self.asked
             && asked.unsent.is_some()
+            && asked.is_due
             && (self.reader.is_drained() || self.reader.received() >= asked.read_before)
         {
             self.send_question(ctx);

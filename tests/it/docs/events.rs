@@ -175,6 +175,27 @@ fn admitted(address: SocketAddr) -> Peer {
     Peer::connect(address).greeted()
 }
 
+/// The events of an operator who uses HTTP.
+#[cfg(feature = "admin")]
+fn events_by_http() -> Vec<String> {
+    use crate::http::web::{Api, SECRET};
+
+    let token = config_file(SECRET);
+    let path = token.path().display();
+    let (mut hub, address) =
+        hub(&format!("[admin]\nlisten = \"127.0.0.1:0\"\ntoken_file = \"{path}\"\n"));
+    let admin = hub.until("admin")["address"].as_str().unwrap().parse().unwrap();
+    let api = Api { address: admin };
+    let _client = admitted(address);
+    hub.until("connected");
+    assert_eq!(api.post("/api/v1/broadcast", "to all").status, 200);
+    assert_eq!(api.post("/api/v1/sessions/1/lines", "to one").status, 200);
+    assert_eq!(api.send("DELETE /api/v1/sessions/1", "", b"").status, 202);
+    hub.until("disconnected");
+    hub.program.stop();
+    hub.rest()
+}
+
 /// The events that a device and a few clients cause.
 fn events_of_ordinary_clients() -> Vec<String> {
     let device = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -247,7 +268,9 @@ fn the_server_emits_what_is_documented_and_nothing_else() {
     let ordinary = events_of_ordinary_clients();
     assert!(ordinary[0].contains("\"event\":\"bound\""), "{}", ordinary[0]);
     assert!(ordinary.last().unwrap().contains("\"event\":\"stopped\""), "{ordinary:?}");
-    let events = [ordinary, events_of_an_idle_client(), events_of_a_stalled_client()].concat();
+    let mut events = [ordinary, events_of_an_idle_client(), events_of_a_stalled_client()].concat();
+    #[cfg(feature = "admin")]
+    events.extend(events_by_http());
     assert_documented("hub-server", &events);
 }
 

@@ -63,6 +63,7 @@ fn a_line_between_two_questions_is_nobodys_answer() {
 fn a_line_that_has_arrived_but_was_not_read_is_no_answer_either() {
     let web = Web::start();
     let mut device = web.hub.peer();
+    device.stream().set_nodelay(true).unwrap();
     // The line and the question reach the hub at about the same time.
     for round in 0..50 {
         device.send("before\n");

@@ -2,11 +2,13 @@
 
 use std::{
     io::{Read, Write},
+    sync::mpsc,
+    thread,
     time::{Duration, Instant},
 };
 
 use super::web::{SECRET, Web};
-use crate::support::{heavy, nap, wait_until};
+use crate::support::{PATIENCE, heavy, nap, wait_until};
 
 #[test]
 fn two_hundred_silent_connections_disturb_nobody() {
@@ -44,17 +46,18 @@ fn the_seventeenth_reader_and_the_ninth_question_are_refused() {
         (&status == b"HTTP/1.1 200").then_some(())
     });
     drop(readers);
-    let api = web.api;
-    let ask = move || api.post("/api/v1/sessions/1/ask?timeout=60s", "?");
-    let asked: Vec<_> = (0..8).map(|_| std::thread::spawn(ask)).collect();
+    let (api, (sender, answers)) = (web.api, mpsc::channel());
+    for _ in 0..9 {
+        let sender = sender.clone();
+        thread::spawn(move || {
+            sender.send(api.post("/api/v1/sessions/1/ask?timeout=60s", "?").status).unwrap();
+        });
+    }
     assert_eq!(device.line(), "?");
-    wait_until("eight are under way", || {
-        let answer = api.post("/api/v1/sessions/1/ask?timeout=1ms", "?");
-        (answer.status == 503).then_some(())
-    });
+    assert_eq!(answers.recv_timeout(PATIENCE), Ok(503), "the ninth");
     drop(device);
-    for asked in asked {
-        assert_eq!(asked.join().unwrap().status, 502);
+    for _ in 0..8 {
+        assert_eq!(answers.recv_timeout(PATIENCE), Ok(502));
     }
 }
 

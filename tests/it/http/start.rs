@@ -58,7 +58,7 @@ fn a_token_file_that_is_missing_empty_or_too_short_is_one_sentence_and_status_2(
     let (token, config) = (dir.path().join("token"), dir.path().join("hub.toml"));
     fs::write(&config, format!("[admin]\nlisten = \"127.0.0.1:0\"\ntoken_file = {token:?}\n"))
         .unwrap();
-    let mut check = || error(server_command().args(["--check", "--config"]).arg(&config), 2);
+    let check = || error(server_command().args(["--check", "--config"]).arg(&config), 2);
     let place = format!("hub-server: {}:3: admin.token_file: ", config.display());
     let missing = check();
     assert_eq!(
