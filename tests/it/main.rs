@@ -10,6 +10,7 @@
 
 mod actors_die;
 mod addresses;
+#[cfg(feature = "admin")]
 mod browser;
 mod client;
 mod client_addresses;
@@ -21,6 +22,8 @@ mod client_reconnect;
 mod client_stay;
 mod clock;
 mod config;
+#[cfg(feature = "admin")]
+mod dashboard;
 mod delivery;
 mod descriptors;
 mod devices;

@@ -102,7 +102,10 @@ function wording(event) {
     case 'connected': return ['notice', label(event), 'connected'];
     case 'disconnected': return ['notice', label(event), DISCONNECTED[event.reason] ?? `left: ${event.reason}`];
     case 'rejected': return ['problem', label(event), `was refused: ${event.reason}`];
-    case 'discarded': return ['problem', label(event), `a line of ${counted(event.bytes, 'byte')} was discarded: ${event.reason}`];
+    case 'discarded': {
+      const size = counted(event.bytes, 'byte');
+      return ['problem', label(event), `a line of ${size} was discarded: ${event.reason}`];
+    }
     case 'problem': return ['problem', '', event.text];
     case 'gap': return ['gap', '', gapSentence(event)];
     case 'bound': return ['notice', '', `The hub listens on ${event.address}`];
@@ -115,9 +118,10 @@ function wording(event) {
 }
 
 function gapSentence({ where, missed }) {
-  if (where !== 'feed') return `The ${where} has a gap: ${missed == null ? 'unknown size' : counted(missed, 'event')}`;
+  const size = missed == null ? 'unknown size' : counted(missed, 'event');
+  if (where !== 'feed') return `The ${where} has a gap: ${size}`;
   if (missed == null) return 'The hub was restarted: this page does not know how much it missed';
-  return `${counted(missed, 'event')} missed: this page did not get what came in between`;
+  return `${size} missed: this page did not get what came in between`;
 }
 
 function addEvent(event) {
@@ -443,7 +447,8 @@ async function sendWaiting() {
       const answer = await request(path, { method: 'POST', body: text });
       const { lines, sessions: receivers } = await answer.json();
       waiting.shift();
-      showOutcome(`Sent ${counted(lines, 'line')} to ${receivers === undefined ? recipient : counted(receivers, 'client')}.`);
+      const whom = receivers === undefined ? recipient : counted(receivers, 'client');
+      showOutcome(`Sent ${counted(lines, 'line')} to ${whom}.`);
     } catch (error) {
       giveBack(error);
     } finally {
@@ -459,7 +464,8 @@ function giveBack(error) {
   waiting = [];
   message.value = [...texts, ...(message.value === '' ? [] : [message.value])].join('\n');
   fitMessage();
-  showOutcome(error instanceof Refused ? `Not sent: ${error.message}` : 'The connection broke: the hub may or may not have sent this.', true);
+  const isRefused = error instanceof Refused;
+  showOutcome(isRefused ? `Not sent: ${error.message}` : 'The connection broke: the hub may or may not have sent this.', true);
 }
 
 function showOutcome(text, isError = false) {
@@ -611,7 +617,7 @@ async function follow(signal) {
       if (error.status === 400) forgetPosition();
     }
     if (signal.aborted) return;
-    showStatus('lost', `${reason}. Trying again…`);
+    showStatus('lost', `${reason[0].toUpperCase()}${reason.slice(1)}. Trying again…`);
     await delay(Math.min(500 * 2 ** failures, 5000) * (1 + Math.random() / 4));
   }
 }

@@ -25,7 +25,7 @@ pub(super) struct Browser {
     /// The session's path.
     session: String,
     /// Its profile, deleted with it.
-    _profile: tempfile::TempDir,
+    profile: tempfile::TempDir,
 }
 
 /// An element of the page, by WebDriver's id.
@@ -55,14 +55,14 @@ impl Browser {
         let ready = driver.out.find("started successfully on port");
         let port = ready.trim_end_matches('.').rsplit(' ').next().unwrap().parse().unwrap();
         let profile = tempfile::tempdir().unwrap();
-        let mut browser = Self { driver, port, session: String::new(), _profile: profile };
+        let mut browser = Self { driver, port, session: String::new(), profile };
         let session = browser.command("POST", "/session", &browser.capabilities(logs));
         browser.session = format!("/session/{}", session["sessionId"].as_str().unwrap());
         Some(browser)
     }
 
     fn capabilities(&self, logs: &Value) -> Value {
-        let profile = format!("--user-data-dir={}", self._profile.path().display());
+        let profile = format!("--user-data-dir={}", self.profile.path().display());
         let options = json!({ "args": [
             // In a container the sandbox and /dev/shm do not work.
             "--headless", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu",
