@@ -59,7 +59,7 @@ pub(super) struct Input<F, I> {
     overlong: bool,
 }
 
-/// Lines of which a part may have been sent.
+/// Lines that may have been sent in part.
 struct Unsent {
     lines: Lines,
     /// How many bytes have been written to the socket.

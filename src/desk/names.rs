@@ -1,4 +1,4 @@
-//! Names for sessions: what a name may be, and which address has which.
+//! Names for sessions: what a name may be, and which name an address has.
 
 use std::{
     collections::BTreeMap,

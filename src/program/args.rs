@@ -237,7 +237,7 @@ fn sessions(text: &str) -> Result<usize, String> {
     number.ok_or_else(|| format!("expected {}", expected_sessions()))
 }
 
-/// The arguments of a program of which some can come from the environment.
+/// The arguments of a program. Some of them can come from the environment.
 pub trait Arguments: Parser {
     /// Reads the variable of each argument that was not given.
     ///

@@ -41,7 +41,7 @@ impl Folder {
     }
 }
 
-/// The events in a file, of which every line must be JSON.
+/// The events in a file. Every line must be JSON.
 fn events(file: &Path) -> Vec<Value> {
     parsed(&fs::read_to_string(file).unwrap())
 }

@@ -1,4 +1,4 @@
-//! Link-local addresses: those of different interfaces are told apart by their zones.
+//! Link-local addresses: a zone identifies the interface of each.
 
 use rustix::process::Signal;
 

@@ -1,9 +1,9 @@
-//! The desk: one session is told, kicked and named, and all are listed.
+//! The desk: lines to one session, kicking and naming it, and the list of all sessions.
 
 use super::*;
 use crate::desk::command::Who;
 
-/// A Hub with two sessions, of which the second is called anna.
+/// A Hub with two sessions. The second is called anna.
 async fn two_sessions() -> (Stage, StubSession, StubSession) {
     let mut stage = stage(4);
     let (_, one) = stage.registered(1).await;
@@ -22,7 +22,7 @@ fn tell(stage: &Stage, who: &str) -> actix::dev::Request<Hub, Tell> {
 }
 
 #[actix::test]
-async fn one_session_is_told_by_number_name_or_address() {
+async fn a_session_can_be_addressed_by_number_name_or_address() {
     let (mut stage, mut one, mut two) = two_sessions().await;
     for who in ["2", "anna", "127.0.0.1:2"] {
         let told = tell(&stage, who);
@@ -54,7 +54,7 @@ async fn telling_waits_for_its_session_alone() {
 }
 
 #[actix::test]
-async fn a_mistaken_who_is_an_error_that_names_the_numbers() {
+async fn an_unknown_or_ambiguous_session_is_an_error_that_names_the_numbers() {
     let (stage, mut one, mut two) = two_sessions().await;
     rename(&stage, "1", Some("anna")).await.unwrap();
     let several = DeskError::Several { who: Who::parse("anna"), numbers: vec![1, 2] };
