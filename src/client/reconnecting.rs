@@ -47,8 +47,8 @@ impl Backoff {
 }
 
 impl Conversation {
-    /// Connects, with `reconnect` again and again. Returns None if that is over because the client was
-    /// stopped or has nothing left to send. `admitted`: whether the client has been connected before.
+    /// Connects; with `reconnect`, tries until it succeeds. Returns None if the client was stopped
+    /// meanwhile or has nothing left to send. `admitted`: whether the client has been connected before.
     pub(super) async fn connect<F, I>(
         &self,
         input: &mut Input<F, I>,
@@ -92,7 +92,7 @@ impl Conversation {
     }
 }
 
-/// Tries after each pause, until an attempt succeeds or fails for good.
+/// Tries after each pause, until an attempt succeeds or fails in a way that a later one would, too.
 async fn until_open<T>(
     backoff: &mut Backoff,
     mut attempt: impl AsyncFnMut() -> Result<T, ClientError>,

@@ -1,4 +1,4 @@
-//! The arguments of both programs, the environment variables that stand in for them, and what either
+//! The arguments of both programs, the environment variables that replace them, and what either
 //! program prints by itself: the text it was asked for, or why it fails.
 
 mod usage;

@@ -11,7 +11,7 @@ fn messages(hub: &Hub, count: usize) -> Vec<String> {
 }
 
 #[test]
-fn any_takes_every_kind_of_line_end() {
+fn any_accepts_every_kind_of_line_end() {
     let hub = Hub::with_config("[lines]\nend = \"any\"\n", &[]);
     let mut peer = hub.peer();
     peer.send("one\r\ntwo\n\rthree\r\0four\rfive\0six\n\r\nlast");

@@ -1,4 +1,4 @@
-//! The observers of the Hub: they get the same events as the Console, and nobody waits for them.
+//! The observers of the Hub: they get the same events as the Console, and the Hub does not wait for them.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::{
     events::{ServerEvent, Stamped},
 };
 
-/// One observer. It has at most one [`Observed`] under way.
+/// One observer. At most one [`Observed`] is in transit to it.
 pub(super) struct Observer {
     recipient: Recipient<Observed>,
     busy: bool,

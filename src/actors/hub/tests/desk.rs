@@ -38,7 +38,7 @@ async fn a_session_can_be_addressed_by_number_name_or_address() {
 }
 
 #[actix::test]
-async fn telling_waits_for_its_session_alone() {
+async fn lines_to_one_session_wait_for_that_session_alone() {
     let (stage, mut one, mut two) = two_sessions().await;
     let mut to_one = actix::spawn(tell(&stage, "1"));
     let (deliver, _) = one.delivered.next().await;
@@ -80,7 +80,7 @@ async fn a_kicked_session_has_the_stall_time_to_end() {
 }
 
 #[actix::test]
-async fn a_name_without_a_name_is_the_original_one() {
+async fn renaming_to_nothing_restores_the_original_name() {
     let mut names = Names::default();
     names.insert("127.0.0.1/32".parse().unwrap(), "bench".parse().unwrap());
     let (print, console) = stub();
