@@ -23,7 +23,7 @@ impl BindAddress {
     ///
     /// # Errors
     ///
-    /// The system's, if there is no such interface.
+    /// The operating system's error, if there is no such interface.
     pub(crate) fn with_port(&self, port: u16) -> io::Result<SocketAddr> {
         match (self.ip, &self.zone) {
             (IpAddr::V6(ip), Some(zone)) => {

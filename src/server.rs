@@ -58,14 +58,14 @@ use crate::{
     wire::line_reader::Buffers,
 };
 
-/// Batches that all sessions together may have read and the Console not written: 4 MiB.
+/// The most batches that all sessions together may have read before the Console has written them: 4 MiB.
 const BATCHES: usize = 64;
 
-/// Connections that may be accepted and neither admitted nor closed. There are more of them than clients
-/// that may wait for a slot, so that these do not delay others.
+/// The most connections that may be pending: accepted, but neither admitted nor closed. The limit is
+/// higher than the number of clients that may wait for a slot, so that those do not block accepting.
 const MAX_PENDING: usize = 2048;
 
-/// Refused peers that may linger at once until they have read why.
+/// The most refused peers that may linger at once until they have read why.
 const LINGERING: u32 = 1024;
 
 /// How long refused peers may delay the end of the server.
@@ -273,7 +273,7 @@ impl Server {
         };
         let (hub, console_gone) = Hub::new(settings, console, observers);
         let hub = hub.start();
-        // No desk may exist.
+        // Fails if the program has no desk, and then no one needs to learn of the Hub.
         let _ = self.running.send(Some(hub.downgrade()));
         let workers = Workers::start(config.server.workers).map_err(ServerError::Start)?;
         let operator = operator.map(|operator| operator.start(&config, &hub));
@@ -299,7 +299,7 @@ impl Server {
     }
 }
 
-/// A server that runs.
+/// A running server.
 struct Running {
     config: Config,
     address: SocketAddr,
@@ -397,7 +397,7 @@ fn setup(config: &Config, hub: &Addr<Hub>) -> Setup {
     }
 }
 
-/// Accepts connections without end, and starts a Session for each.
+/// Accepts connections until it is dropped, and starts a Session for each.
 async fn accept(listener: TcpListener, setup: &Arc<Setup>, hub: &Addr<Hub>, workers: &Workers) {
     let serve = |stream, peer, pending| workers.serve(stream, peer, setup, pending);
     listener::accept(listener, MAX_PENDING, serve, reporter(hub)).await;

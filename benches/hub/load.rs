@@ -37,7 +37,7 @@ pub(crate) fn connect_first(contender: &Contender) -> Result<TcpStream> {
     let deadline = Instant::now() + START_LIMIT;
     loop {
         match TcpStream::connect(contender.address) {
-            // While nobody listens, the kernel may choose this same port for the connecting socket,
+            // While no program listens, the kernel may choose this same port for the connecting socket,
             // which then connects to itself.
             Ok(socket) if socket.local_addr()? == contender.address => {}
             Ok(mut socket) => {

@@ -75,7 +75,7 @@ pub(crate) struct Figure {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Quantity {
-    /// The only one of which more is better.
+    /// The only figure that is better when it is higher.
     Rate,
     Cpu,
     Latency,

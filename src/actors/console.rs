@@ -3,10 +3,10 @@
 //! Handles [`Print`], and acknowledges it when everything is written. It ends when its last address
 //! is dropped, and its Writer ends with it.
 //!
-//! A pipe or a terminal that nobody reads blocks whoever writes to it, so the Console has a
-//! [`Writer`]: an actor on a thread of its own, which may block. Waking that thread costs a context
-//! switch just when the sessions should run. So the Console itself writes what is short, as far as
-//! stdout accepts it without blocking, and gives the rest to the Writer.
+//! A write to a pipe or a terminal that is not being read blocks. So the Console has a [`Writer`]: an
+//! actor on a thread of its own, which may block. Waking that thread costs a context switch just when
+//! the sessions should run. So the Console writes short output itself, as far as stdout accepts it
+//! without blocking, and gives the rest to the Writer.
 //!
 //! ```text
 //!  Hub ── Print ──► Console ── all events ─────────────────► Log ──► its own thread ──────► file
@@ -39,10 +39,11 @@ use crate::{
     wire::lines::Lines,
 };
 
-/// The most that the event loop stops to print itself, in bytes as estimated by [`printed_len`].
+/// The longest output that the Console writes itself, on the event loop, in bytes as estimated by
+/// [`printed_len`].
 const SHORT: usize = 16 * 1024;
 
-/// What a line costs beyond its text: about the length of a prefix, or of a JSON object.
+/// The estimated length of what is printed with each line: about the length of a prefix, or of a JSON object.
 const LINE_OVERHEAD: usize = 128;
 
 /// A page is written when it has grown to this many bytes, and at the end of each [`Print`].
@@ -51,7 +52,7 @@ const PAGE: usize = 256 * 1024;
 /// Where a Console writes, and in which form.
 pub struct Outputs<E> {
     renderer: Box<dyn Render<E>>,
-    /// Unbuffered: it gets whole blocks. An error on it is the end of the Console.
+    /// Unbuffered, because it gets whole blocks. After an error on it, the Console prints nothing more.
     out: Box<dyn Write + Send>,
     /// stdout as a file that can be written without blocking, if it is one.
     out_file: Option<File>,
@@ -76,7 +77,7 @@ impl<E: 'static> Outputs<E> {
         }
     }
 
-    /// Tells that `out` writes to this file, and that the Console may write to it directly as long
+    /// Declares that `out` writes to this file, and that the Console may write to it directly as long
     /// as that does not block.
     #[must_use]
     pub fn nonblocking(mut self, out: Option<File>) -> Self {
@@ -119,7 +120,7 @@ impl<E: Event> Console<E> {
     ///
     /// # Errors
     ///
-    /// The system's, if it runs out of threads or descriptors.
+    /// The operating system's error, if it has run out of threads or descriptors.
     pub(crate) fn start(mut outputs: Outputs<E>) -> io::Result<Addr<Self>> {
         let log = outputs.log.take();
         let printer = Printer { outputs, page: Page::default(), failed: false };
@@ -153,8 +154,7 @@ impl<E: Event> Console<E> {
     }
 }
 
-/// An estimate of what the events become when they are printed, in bytes. It stops counting lines
-/// when it is over [`SHORT`].
+/// An estimate of the events' printed length, in bytes. It stops counting lines above [`SHORT`].
 fn printed_len<E: Event>(events: &[Stamped<E>]) -> usize {
     let mut total = 0;
     for lines in events.iter().map(|stamped| stamped.event.lines()) {

@@ -1,4 +1,4 @@
-//! The cast, and who sends what to whom.
+//! The actors, and the messages between them.
 //!
 //! ```text
 //!               Broadcast                      Deliver · Close

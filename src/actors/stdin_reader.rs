@@ -1,4 +1,4 @@
-//! The StdinReader: reads the operator's lines, and has them broadcast or does what they ask for.
+//! The StdinReader: reads the operator's lines, has them broadcast, and carries out commands.
 //!
 //! Handles [`Finish`]. Sends `Broadcast`, or `Tell`, `Kick`, `Rename`, `List` and `Show` for commands,
 //! and `Report` for mistakes, for a line that is too long and for input that cannot be read:
@@ -68,7 +68,7 @@ pub(crate) struct StdinReader<R> {
     settings: Settings,
     desk: DeskHandle,
     unacked: Option<Unacked>,
-    /// What was read while that is under way.
+    /// Orders that were read and not sent yet. They follow `unacked`.
     orders: VecDeque<Order>,
     /// When that was read.
     read: Instant,

@@ -6,10 +6,10 @@ use std::{future::pending, net::SocketAddr, time::Duration};
 use actix::{Actor, Context, Handler, Message, Recipient, ResponseFuture};
 use tokio::sync::{mpsc, oneshot};
 
-/// A message and where its answer goes.
+/// A message and the sender for its answer.
 pub(crate) type Asked<M> = (M, oneshot::Sender<<M as Message>::Result>);
 
-/// What a stub has been sent.
+/// The messages that a stub has received.
 pub(crate) struct Inbox<M: Message>(mpsc::UnboundedReceiver<Asked<M>>);
 
 struct Stub<M: Message>(mpsc::UnboundedSender<Asked<M>>);
@@ -33,7 +33,7 @@ impl<M: Message + Unpin + 'static> Handler<M> for Stub<M> {
     }
 }
 
-/// The address of a stub, and what is sent there.
+/// The address of a stub, and the messages that it receives.
 pub(crate) fn stub<M>() -> (Recipient<M>, Inbox<M>)
 where
     M: Message + Send + Unpin + 'static,
@@ -56,14 +56,14 @@ impl<M: Message> Inbox<M> {
         message
     }
 
-    /// Whether nothing has been sent, after everybody has had the time to send.
+    /// Whether nothing has been sent. It first lets every task run, so that all have had the time to send.
     pub(crate) async fn is_empty(&mut self) -> bool {
         settle().await;
         self.0.is_empty()
     }
 }
 
-/// What should happen soon: fails the test if it does not.
+/// Waits for the future, and fails the test if it does not complete soon.
 pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(30), what).await.expect("within the time")
 }

@@ -61,9 +61,10 @@ async fn dial(address: SocketAddr) -> io::Result<Connected> {
     let start = Instant::now();
     let stream: TcpStream = socket.connect(address).await?;
     let round_trip = start.elapsed();
-    // Before, the user timeout would also limit connecting, which has a time limit of its own.
+    // Set only now: during connecting, the user timeout would limit that, too.
     KEEPALIVE.apply(&SockRef::from(&stream))?;
-    // 0.0.0.0 has become 127.0.0.1. The system does not tell if the server has reset the connection.
+    // The peer's address, because 0.0.0.0 has become 127.0.0.1. If the server has already reset the
+    // connection, the kernel no longer knows it.
     let server = stream.peer_addr().unwrap_or(address);
     let local = stream.local_addr()?;
     Ok(Connected { socket: Socket::new(stream), server, local, round_trip })
@@ -83,7 +84,7 @@ fn interleave(addresses: impl Iterator<Item = SocketAddr>) -> VecDeque<SocketAdd
     order
 }
 
-/// The first connection that succeeds, or else the most telling error. A failure starts the next attempt
+/// The first connection that succeeds, or else the most informative error. A failure starts the next attempt
 /// at once.
 async fn race<T, F>(
     mut addresses: VecDeque<SocketAddr>,
@@ -114,7 +115,7 @@ where
 }
 
 /// Whether the error only says that this host has no route for the address, for example because it
-/// has no IPv6. What another address answered tells more.
+/// has no IPv6. Another address's error is more informative.
 fn is_own_lack(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),

@@ -76,7 +76,7 @@ enum End {
 }
 
 impl Conversation {
-    /// Holds the conversation. Emits the error that ends it, unless another event says it already.
+    /// Holds the conversation. Emits the error that ends it, unless another event reports it already.
     pub(super) async fn hold_and_report<I: AsyncRead + Unpin>(
         &self,
         input: impl FnOnce() -> io::Result<I>,
@@ -159,7 +159,7 @@ impl Conversation {
         if end.is_ok() {
             let wait = if sent.is_some() { round_trip } else { Duration::ZERO };
             let orderly = check_orderly(&receiving.unsplit(sending), wait).await;
-            // The system reports an error once: a failed write may have had it.
+            // The kernel reports a socket error once, and a failed write may have received it.
             let orderly = failure.take().map_or(orderly, Err);
             end = orderly.map_err(|source| ClientError::Lost { server, source });
         }

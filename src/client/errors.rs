@@ -14,10 +14,10 @@ use crate::{
 /// How long a leaving client waits while the server makes no progress.
 pub(super) const NO_PROGRESS: Duration = Duration::from_secs(5);
 
-/// No more than this many characters are quoted of what arrived instead of a greeting.
+/// The most characters that are quoted of what arrived instead of a greeting.
 const MAX_QUOTED: usize = 80;
 
-/// No more than this many bytes are needed for that.
+/// The most bytes that are needed for such a quotation.
 pub(super) const MAX_SENT: usize = 4 * (MAX_QUOTED + 1);
 
 /// Why a conversation failed.
@@ -36,7 +36,7 @@ pub enum ClientError {
     Connect {
         /// The host as it was typed, and the port.
         address: String,
-        /// The system's error. If the host has several addresses, it is the most telling one.
+        /// The system's error. If the host has several addresses, it is the most informative one.
         source: io::Error,
     },
     /// No address of the host has answered in time.
@@ -80,7 +80,7 @@ pub enum ClientError {
     /// The hub refused the client. The transcript says so.
     #[error("the hub refused the client: {text}")]
     Refused {
-        /// The hub's words.
+        /// The text of the hub's refusal.
         text: String,
     },
     /// The server closed before everything was sent. The transcript says so.
@@ -89,7 +89,7 @@ pub enum ClientError {
         /// The server's address.
         server: SocketAddr,
     },
-    /// The connection broke.
+    /// The connection was lost.
     #[error("the connection to {} was lost: {}", Zoned(*.server), os_error_text(.source))]
     Lost {
         /// The server's address.

@@ -22,7 +22,7 @@ pub(super) enum NoGreeting {
     NotAHub,
     /// It closed before it had sent a whole greeting.
     Closed,
-    /// The connection broke.
+    /// The connection was lost.
     Lost(io::Error),
 }
 
@@ -95,7 +95,7 @@ mod tests {
         LineReader::new(LineDecoder::new(1024), Buffers::new(1))
     }
 
-    /// What comes of a server that sends this and keeps the connection open.
+    /// The outcome if a server sends this and keeps the connection open.
     async fn after(sent: &[u8]) -> (Result<Greeted, NoGreeting>, Vec<u8>) {
         let (mut ours, mut theirs) = tokio::io::duplex(4096);
         theirs.write_all(sent).await.unwrap();
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn fails_at_the_first_byte_that_no_greeting_has() {
+    async fn fails_at_the_first_byte_that_cannot_belong_to_a_greeting() {
         for sent in
             [&b"SSH-2.0-OpenSSH"[..], b"220 m", b"220 linehuB", b"421-", b"\n", b"\xef\xbb4"]
         {

@@ -94,7 +94,7 @@ impl Client {
 
     /// Holds a conversation: once the server has greeted, sends the lines of the input up to the word
     /// `exit`, the end of the input or `stop`, and then waits until the server has confirmed all of
-    /// them by closing in an orderly way. With [`Self::stay`], the end of the input ends nothing. Must
+    /// them by closing in an orderly way. With [`Self::stay`], the client continues after the end of the input. Must
     /// be called within an Actix system.
     ///
     /// An error is also an event, so that it is printed with the others:

@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// When connecting takes longer than this, the user learns of it.
+/// If connecting takes longer than this, that is reported to the user.
 const SLOW: Duration = Duration::from_secs(1);
 
 /// A connection whose server has greeted.

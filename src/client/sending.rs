@@ -1,4 +1,4 @@
-//! The sending side: the input, what of it has been sent, and what waits for the next connection.
+//! The sending side: reads the input, sends it, and keeps unsent lines for the next connection.
 
 use std::{cell::Cell, future::Future, io, mem, pin::Pin, time::Duration};
 
@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-/// How long a client that is stopped checks whether unsent input is waiting.
+/// How long a client that is stopped waits to see whether there is unsent input.
 const LAST_READ: Duration = Duration::from_millis(10);
 
 /// The line that ends the client. The server never sees it.
@@ -59,7 +59,7 @@ pub(super) struct Input<F, I> {
     overlong: bool,
 }
 
-/// Lines of which a part may have been sent.
+/// Lines that may have been sent in part.
 struct Unsent {
     lines: Lines,
     /// How many bytes have been written to the socket.

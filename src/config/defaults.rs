@@ -1,4 +1,4 @@
-//! The default of every key, and the words of those that are one of a few.
+//! The default of every key, and the words that the enumerated values are written as.
 
 use std::{net::Ipv4Addr, time::Duration};
 

@@ -32,7 +32,7 @@ pub enum ConfigError {
     },
 }
 
-/// A place in a configuration file.
+/// A line of a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
     /// The file's name.

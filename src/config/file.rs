@@ -14,9 +14,9 @@ use crate::events::wording::one_line;
 pub(super) const SECTIONS: [&str; 8] =
     ["server", "lines", "limits", "timeouts", "console", "log", "admin", "names"];
 
-/// Text to be read as a [`Config`].
+/// TOML text that is to be read as a [`Config`].
 pub(super) struct Source {
-    /// The name for error messages. Text that was only just written has none.
+    /// The file's name for error messages. None if the text was generated from a [`Config`].
     file: Option<String>,
     text: String,
 }
@@ -69,7 +69,7 @@ impl Source {
         })
     }
 
-    /// Where the first of these keys that is in the file has its value.
+    /// The location of the value of the first of these keys that the file contains.
     pub(super) fn location_of(&self, keys: &[&str]) -> Option<Location> {
         let table = DeTable::parse(&self.text).ok()?;
         let value = keys.iter().find_map(|key| value_of(table.get_ref(), key))?;

@@ -288,7 +288,7 @@ fn an_error_names_file_line_and_key_and_what_was_expected() {
 }
 
 #[test]
-fn a_wait_for_a_slot_may_be_no_wait() {
+fn the_wait_for_a_slot_can_be_turned_off() {
     for (text, slot) in [("\"off\"", None), ("\"0s\"", None), ("\"2s\"", Some(2))] {
         let config = parsed(&format!("[timeouts]\nslot = {text}"));
         assert_eq!(config.timeouts.slot, slot.map(Duration::from_secs));

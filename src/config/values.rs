@@ -24,7 +24,7 @@ const FILES: RangeInclusive<usize> = 0..=10_000;
 const GIB: u64 = 1 << 30;
 const TIB: u64 = 1 << 40;
 
-/// A year is as good as no limit, and no sum of such times overflows.
+/// The longest time. A year is as good as no limit, and no sum of such times overflows.
 const DURATIONS: RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_secs(365 * 24 * 60 * 60);
 
@@ -340,7 +340,7 @@ pub(crate) mod choice {
     }
 }
 
-/// A key that may be left out, of another kind. It is written only if it is there.
+/// An optional key of another kind. It is written only if it is set.
 macro_rules! optional {
     ($module:ident, $kind:ident, $type:ty $(, $choice:ident)?) => {
         pub(crate) mod $module {
@@ -369,7 +369,7 @@ optional!(optional_choice, choice, T, T);
 optional!(optional_pause, duration_or_off, Option<Duration>);
 optional!(optional_file, file, PathBuf);
 
-/// Writes a number. One that TOML has no integer for is out of every range here: it is written as
+/// Writes a number. One that does not fit a TOML integer is out of every range here. It is written as
 /// text, so that the error for it names it.
 pub(crate) fn write_count<S: Serializer>(count: &usize, to: S) -> Result<S::Ok, S::Error> {
     match i64::try_from(*count) {

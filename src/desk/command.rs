@@ -69,7 +69,7 @@ impl std::fmt::Display for Who {
     }
 }
 
-/// Reads an operator's line, given without its end.
+/// Parses an operator's line, given without its end.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! The gauges of a session: what it has received and sent, for whoever lists the sessions. The Session
+//! The gauges of a session: what it has received and sent, for the list of sessions. The Session
 //! writes them, the Hub reads them, and neither waits for the other.
 
 use std::{

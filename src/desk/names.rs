@@ -1,4 +1,4 @@
-//! Names for sessions: what a name may be, and which address has which.
+//! Names for sessions: what a name may be, and which name an address has.
 
 use std::{
     collections::BTreeMap,
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_a_word_that_cannot_be_mistaken() {
+    fn a_name_cannot_be_mistaken_for_a_number_or_an_address() {
         for text in ["scope", "Anna-7", "гость", "7b", "a.b@c", &"x".repeat(64)] {
             assert_eq!(name(text).as_str(), text);
         }

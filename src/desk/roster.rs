@@ -1,5 +1,5 @@
-//! The roster: who is connected, for the completion of names at the terminal. The Hub writes it, the line
-//! editor's thread reads it.
+//! The roster: the connected sessions, for the completion of names at the terminal. The Hub
+//! writes it, and the line editor's thread reads it.
 
 use std::{
     collections::BTreeMap,

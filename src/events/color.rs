@@ -17,9 +17,9 @@ const END: &str = "\x1b[39m";
 /// Which outputs have colors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Colors {
-    /// Whether stdout has.
+    /// Whether stdout has colors.
     pub out: bool,
-    /// Whether stderr has.
+    /// Whether stderr has colors.
     pub err: bool,
 }
 
@@ -58,7 +58,7 @@ impl Display for Prefix<'_> {
         if !self.colored {
             return write!(f, "[{session}]");
         }
-        // Clients that are here at the same time mostly have numbers that follow one another.
+        // Clients that are connected at the same time mostly have consecutive numbers.
         let colors = CLIENTS.into_iter().cycle();
         let nth = session.id.wrapping_sub(1) % CLIENTS.len() as u64;
         let color = colors.zip(0..).find_map(|(color, at)| (at == nth).then_some(color));

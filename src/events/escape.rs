@@ -1,8 +1,8 @@
-//! Escaping: text from the other side is shown without being obeyed by the terminal.
+//! Escaping: text from the other side is displayed, but cannot control the terminal.
 
 use super::render::push_fmt;
 
-/// Appends the text to `out`. Every character that could do more than be seen is escaped as
+/// Appends the text to `out`. Every character that has an effect beyond its glyph is escaped as
 /// [`char::escape_default`] does: `\u{1b}`, `\r`.
 ///
 /// These are the control characters except tab (they move the cursor and reprogram the terminal),

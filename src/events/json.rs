@@ -21,7 +21,7 @@ use crate::{
 /// Writes events as JSON to stdout, and problems as sentences to stderr, too.
 #[derive(Debug)]
 pub struct Json {
-    /// The name that a line on stderr begins with.
+    /// The program's name, with which a line on stderr begins.
     pub program: &'static str,
 }
 
@@ -94,7 +94,7 @@ impl<'a> Record<'a> {
     }
 }
 
-/// Appends the event that stands in the log for those that it could not be given.
+/// Appends the `gap` event, which replaces events that are missing from the log.
 pub(super) fn push_log_gap(missed: u64, out: &mut Vec<u8>) {
     let time = rfc3339_micros(SystemTime::now());
     let (place, missed) = (Some("log"), Some(missed));

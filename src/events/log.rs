@@ -1,8 +1,8 @@
 //! The log: every event as one line of JSON in a file, written by a thread of its own.
 //!
-//! [`Log`] is the event loop's side. It accepts events into a queue; whoever gave them waits while the
-//! queue is too long, but for at most `timeouts.stall`. After that the log is given up: events are only
-//! counted until its thread has written everything that is in the queue.
+//! [`Log`] is the event loop's side. It accepts events into a queue. While the queue is too long, the
+//! Console waits, but for at most `timeouts.stall`. After that, further events are dropped and counted
+//! until the log's thread has written everything that is in the queue.
 //!
 //! A batch that cannot be written delays nothing. Its events are counted, too, and the thread tries
 //! again with the next batch, or after a second. As soon as it can write, it writes a `gap` with the
@@ -29,16 +29,16 @@ use self::writer::Writer;
 use super::{Event, Json, Render, Stamped};
 use crate::wire::lines::{BATCH, Lines};
 
-/// Whoever gives events waits while there is more than this in the queue, in bytes.
+/// The Console waits while there is more than this in the queue, in bytes.
 const LONG: usize = 1 << 20;
 
 /// What an event occupies beyond its lines, in bytes.
 const EVENT_OVERHEAD: usize = 256;
 
-/// Trouble is reported once, and again only if there was none for this long in the meantime.
+/// Problems are reported once, and again only after this long without any.
 const QUIET: Duration = Duration::from_secs(60);
 
-/// Reports that may be waiting for the server. Further ones are dropped.
+/// The most reports that may be pending. Further reports are dropped.
 const PROBLEMS: usize = 8;
 
 /// The log as its users see it. When the last clone is dropped, the thread gives up what it has not
@@ -56,7 +56,7 @@ struct Shared<E> {
     state: Mutex<State<E>>,
     /// Wakes the thread.
     work: Condvar,
-    /// Wakes those who wait for the thread.
+    /// Wakes the tasks that wait for the thread.
     progress: Notify,
     problems: mpsc::Sender<String>,
 }
@@ -65,14 +65,14 @@ struct State<E> {
     queue: VecDeque<Vec<Stamped<E>>>,
     /// The size of the queue and of the batch being written, in bytes.
     bytes: usize,
-    /// Whether the log has been too slow, so that events are only counted.
+    /// Whether the log has been given up for now, so that events are only counted.
     given_up: bool,
-    /// How many have been counted.
+    /// The number of events that have been counted since then.
     missed: u64,
     reopen: bool,
-    /// Whether nothing more comes.
+    /// Whether the queue is closed: no more events will come.
     closing: bool,
-    /// Whether nobody waits for the log any more.
+    /// Whether the server no longer waits for the log.
     abandoned: bool,
     ended: bool,
     last_trouble: Option<Instant>,
@@ -87,7 +87,7 @@ where
     ///
     /// # Errors
     ///
-    /// The system's, if it runs out of threads.
+    /// The operating system's error, if it has run out of threads.
     pub(crate) fn start(
         file: LogFile,
         stall: Duration,
@@ -182,7 +182,7 @@ impl<E: Event> Log<E> {
     }
 }
 
-/// Tells the thread to end.
+/// Makes the thread end.
 struct AbandonOnDrop<E>(Arc<Shared<E>>);
 
 impl<E> Drop for AbandonOnDrop<E> {
@@ -214,7 +214,7 @@ impl<E> Shared<E> {
     fn report(&self, state: &mut State<E>, sentence: impl FnOnce() -> String) {
         let now = Instant::now();
         if state.last_trouble.replace(now).is_none_or(|last| now - last > QUIET) {
-            // It fails only if nobody wants reports any more, or has not read the last ones.
+            // This fails only if the receiver is gone or has too many unread reports.
             let _ = self.problems.try_send(sentence());
         }
     }

@@ -1,7 +1,7 @@
 //! Events: everything that happens in either program, and how it reads.
 //!
 //! The server's and the client's events are two types. Every renderer matches its type exhaustively,
-//! so that an event that nobody prints does not compile.
+//! so adding an event without printing it does not compile.
 
 mod color;
 pub(crate) mod escape;
@@ -149,7 +149,7 @@ pub enum ClientEvent {
     },
     /// The server refused the client.
     Rejected {
-        /// What the server said.
+        /// The text of the server's `421` line.
         text: String,
     },
     /// Something went wrong that has no event of its own, in one plain sentence.

@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_one_sentence() {
+    fn a_refusal_is_reported_in_one_sentence() {
         let rejected = ClientEvent::Rejected { text: "Go\u{7} away".to_owned() };
         let (out, err) = render([rejected, ClientEvent::Ended]);
         assert_eq!(out, "");
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_connection_is_one_sentence() {
+    fn a_closed_connection_is_reported_in_one_sentence() {
         let server = || closed(ClientCloseReason::Server);
         let (_, err) = render([server(), ClientEvent::Ended]);
         assert_eq!(err, "hub-client: hub.test:4444 closed the connection\n");

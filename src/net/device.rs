@@ -1,4 +1,4 @@
-//! Devices: connections that the hub opens itself, and opens again after each end.
+//! Devices: connections that the hub opens itself, and opens again whenever they end.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -82,7 +82,7 @@ async fn connect(
         }
         let socket = socket_for(peer, timeouts).map_err(failed)?;
         match timeout(ATTEMPT, socket.connect(peer)).await {
-            // While nobody listens at a port of this host, the kernel may choose this port for the
+            // While no program listens at a port of this host, the kernel may choose this port for the
             // connection's own end, and connect the socket to itself.
             Ok(Ok(stream)) if stream.local_addr().is_ok_and(|local| local == peer) => {
                 failure = io::ErrorKind::ConnectionRefused.into();

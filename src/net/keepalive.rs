@@ -22,7 +22,7 @@ pub(crate) struct Keepalive {
 }
 
 impl Keepalive {
-    /// What the configuration says about the hub's peers, or `None` if they are not probed.
+    /// The configured times for the hub's peers, or `None` if they are not probed.
     pub(crate) fn configured(timeouts: &Timeouts) -> Option<Self> {
         let idle = timeouts.keepalive?;
         let interval = (idle / 6).max(Duration::from_secs(1));
@@ -34,7 +34,7 @@ impl Keepalive {
     ///
     /// # Errors
     ///
-    /// The system's.
+    /// The operating system's error.
     pub(crate) fn apply(&self, socket: &SockRef<'_>) -> io::Result<()> {
         let keepalive = TcpKeepalive::new()
             .with_time(self.idle)

@@ -1,4 +1,4 @@
-//! The listener: binds, accepts, and sorts errors by whose fault they are.
+//! The listener: binds, accepts, and classifies the errors of accept(2) by their cause.
 
 use std::{
     future::poll_fn,
@@ -71,7 +71,7 @@ pub(crate) async fn accept(
     let permits = Arc::new(Semaphore::new(max_pending));
     let mut exhausted = false;
     loop {
-        // Nobody closes the semaphore.
+        // The semaphore is never closed.
         let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
             return;
         };
@@ -99,7 +99,7 @@ pub(crate) async fn accept(
     }
 }
 
-/// Whose fault a failed accept(2) is.
+/// What caused accept(2) to fail.
 #[derive(Debug, PartialEq, Eq)]
 enum Fault {
     /// The connection failed before it was accepted. Accept the next one.

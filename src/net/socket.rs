@@ -1,6 +1,6 @@
 //! The socket of a peer: a TCP stream that is read until the kernel has nothing more.
 //!
-//! tokio takes a read that does not fill its buffer for the last one, and waits for the next event. But
+//! After a read that does not fill its buffer, tokio waits for the next event. But
 //! Linux also ends a read at the urgent mark (tcp(7)), and no event announces what follows the mark if
 //! it has arrived already: it would stay unread until the peer sends more. A [`Socket`] waits only if
 //! the kernel says that nothing is left to read.

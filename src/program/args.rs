@@ -1,4 +1,4 @@
-//! The arguments of both programs, the environment variables that stand in for them, and what either
+//! The arguments of both programs, the environment variables that replace them, and what either
 //! program prints by itself: the text it was asked for, or why it fails.
 
 mod usage;
@@ -252,7 +252,7 @@ fn sessions(text: &str) -> Result<usize, String> {
     number.ok_or_else(|| format!("expected {}", expected_sessions()))
 }
 
-/// The arguments of a program of which some can come from the environment.
+/// The arguments of a program. Some of them can come from the environment.
 pub trait Arguments: Parser {
     /// Reads the variable of each argument that was not given.
     ///

@@ -1,10 +1,10 @@
-//! Environment variables that stand in for no argument. Only `main` reads them.
+//! Environment variables that have no corresponding argument. Only `main` reads them.
 
 use std::{env, ffi::OsString, path::PathBuf};
 
-/// The file that keeps the history of lines: what `LINEHUB_HISTORY` says, or else this file in the folder
-/// for the user's state (XDG Base Directory Specification). None if it is `off` or there is no such
-/// folder.
+/// The file that keeps the history of lines: the one that `LINEHUB_HISTORY` names, or else `name` in the
+/// folder for the user's state (XDG Base Directory Specification). None if the variable is `off`, or if there is
+/// no such folder.
 pub fn history_file(name: &str) -> Option<PathBuf> {
     match variable("LINEHUB_HISTORY") {
         Some(off) if off == "off" => None,

@@ -1,4 +1,4 @@
-//! The server's log: opened before the server says that it is bound, written while it runs, and
+//! The server's log: opened before the server reports that it is bound, written while it runs, and
 //! finished at its end.
 
 use std::{io, sync::Arc, time::Duration};
@@ -16,15 +16,15 @@ use crate::{
     },
 };
 
-/// Asks a running server to read again what it has read at the start. Today this is the log's file,
-/// which is opened again: another program may have renamed it.
+/// Asks a running server to reload. Today this only opens the log's file again, because another
+/// program may have renamed it.
 #[derive(Clone, Debug, Default)]
 pub struct ReloadHandle {
     requested: Arc<Notify>,
 }
 
 impl ReloadHandle {
-    /// Asks for it. Requests that come before the server gets to it count as one.
+    /// Requests a reload. Requests that arrive before the server has handled the first count as one.
     pub fn reload(&self) {
         self.requested.notify_one();
     }
@@ -69,7 +69,8 @@ impl RunningLog {
     }
 }
 
-/// Waits until everything is in the log, for at most `stall`; if it has been given up, only until `soon`.
+/// Waits until everything is in the log, for at most `stall`; if the log has been given up, only
+/// until `soon`.
 pub(super) async fn finish(
     log: Option<Log<ServerEvent>>,
     stall: Duration,

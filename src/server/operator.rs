@@ -1,4 +1,4 @@
-//! The operator: whose lines the server reads, and whether they stop it.
+//! The operator: the input whose lines the server broadcasts, and whether its end stops the server.
 
 use actix::{Actor, Addr};
 use tokio::io::AsyncRead;

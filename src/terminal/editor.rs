@@ -34,7 +34,7 @@ const INTERRUPT_MARK: &str = "^C";
 /// Shown after a line that comes back when the program returns to the foreground.
 const SUSPENDED_MARK: &str = "^Z";
 
-/// Has the terminal mark pasted text, so that a paste of several lines can be told from typing.
+/// Has the terminal mark pasted text, so that a paste of several lines can be distinguished from typing.
 const PASTE_MARKS_ON: &[u8] = b"\x1b[?2004h";
 const PASTE_MARKS_OFF: &[u8] = b"\x1b[?2004l";
 

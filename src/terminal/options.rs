@@ -37,7 +37,7 @@ impl TerminalOptions {
 
 type Complete = dyn Fn(&str) -> Vec<String> + Send;
 
-/// Says what the last word of a line may be completed to.
+/// Finds what the last word of a line may be completed to.
 pub struct Completer(Box<Complete>);
 
 impl Completer {

@@ -63,7 +63,7 @@ pub enum SendEnd {
 }
 
 impl SendEnd {
-    /// The bytes.
+    /// The bytes that end each line.
     pub fn as_bytes(self) -> &'static [u8] {
         match self {
             Self::Lf => b"\n",

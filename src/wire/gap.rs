@@ -14,7 +14,7 @@ use tokio::time::{Sleep, sleep};
 pub(crate) struct Gap {
     limit: Duration,
     /// Ends when the stream has been silent for `limit`. Runs from the first time that the stream was
-    /// found empty, so the time in which nobody read does not count.
+    /// found empty, so time in which the stream was not read does not count.
     silence: Option<Pin<Box<Sleep>>>,
 }
 
@@ -23,7 +23,7 @@ impl Gap {
         Self { limit, silence: None }
     }
 
-    /// The stream is not silent, or nobody can tell.
+    /// Starts over: the stream is not silent, or it is not being read, so its silence is unknown.
     pub(crate) fn interrupt(&mut self) {
         self.silence = None;
     }

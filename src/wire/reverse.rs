@@ -12,7 +12,7 @@ pub fn reverse_lines(lines: Lines) -> Lines {
     reverse_and_count(lines).0
 }
 
-/// The same. It also returns the number of the lines, which then need not be counted by themselves.
+/// Like [`reverse_lines`], but also returns the number of lines, which saves counting them separately.
 pub(crate) fn reverse_and_count(lines: Lines) -> (Lines, usize) {
     let mut count = 0;
     if lines.is_plain() {

@@ -20,7 +20,7 @@ const DONT: u8 = 0xfe;
 /// The longest subnegotiation, in bytes: what follows is text again.
 const MAX_SUBNEGOTIATION: u16 = 512;
 
-/// The most answers that may be waiting, in bytes. Further ones are dropped.
+/// The most bytes of answers that may be pending. Further answers are dropped.
 pub(crate) const MAX_ANSWERS: usize = 1024;
 
 /// The size of an answer.
@@ -33,7 +33,7 @@ pub(crate) struct Telnet {
     answers: Vec<u8>,
 }
 
-/// What the last bytes of the stream so far are.
+/// The kind of bytes with which the stream so far ends.
 #[derive(Clone, Copy, Debug, Default)]
 enum State {
     #[default]
@@ -72,7 +72,7 @@ impl Telnet {
         (!self.answers.is_empty()).then(|| Bytes::from(std::mem::take(&mut self.answers)))
     }
 
-    /// Takes the text up to the next command, or a byte of a command, and returns what is after it.
+    /// Consumes the text up to the next command, or one byte of a command, and returns what follows.
     fn step<'a>(&mut self, read: &'a [u8], text: &mut BytesMut) -> &'a [u8] {
         if let State::Text = self.state {
             let (before, from_iac) = read.split_at(memchr(IAC, read).unwrap_or(read.len()));
@@ -98,7 +98,7 @@ impl Telnet {
         after
     }
 
-    /// Takes the byte after an IAC.
+    /// Handles the byte after an IAC.
     fn command(byte: u8, text: &mut BytesMut) -> State {
         match byte {
             ..SE => text.extend_from_slice(&[IAC, byte]),

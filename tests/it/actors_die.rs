@@ -40,7 +40,7 @@ async fn a_console_that_panics_ends_the_server_with_an_error() {
     let mut peer = TcpStream::connect(address).await.unwrap();
     let ended = timeout(PATIENCE, serving).await.unwrap().unwrap();
     assert!(matches!(ended, Err(ServerError::ConsoleGone)), "{ended:?}");
-    // The peer is not left behind, either.
+    // The peer's connection is closed, too.
     let mut rest = Vec::new();
     let _ = timeout(PATIENCE, peer.read_to_end(&mut rest)).await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! hub-client keeps the same promises on its side.
+//! The promises of hub-client: its exit statuses, what it reports, and what it sends.
 
 use std::{
     fs::File,
@@ -12,13 +12,13 @@ use rustix::process::Signal;
 
 use crate::support::{Hub, Peer, Program, client_command, heavy, server_command, wait_until};
 
-/// A client of the server at this address, with pipes at its ends.
+/// A client connected to this address, with pipes as stdin, stdout and stderr.
 pub(crate) fn client(address: SocketAddr) -> Program {
     let (ip, port) = (address.ip().to_string(), address.port().to_string());
     Program::start(client_command().args([port, ip]))
 }
 
-/// A file of so many numbered lines.
+/// A file of `count` numbered lines of 64 bytes.
 fn numbered(count: usize) -> (tempfile::NamedTempFile, File) {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     let mut text = Vec::new();
@@ -30,27 +30,27 @@ fn numbered(count: usize) -> (tempfile::NamedTempFile, File) {
     (file, input)
 }
 
-/// A client whose stdin is the file, and whose stdout is not looked at.
+/// A client that reads the file as its stdin. Its stdout is discarded.
 fn client_of_file(address: SocketAddr, file: File) -> Program {
     let (ip, port) = (address.ip().to_string(), address.port().to_string());
     Program::spawn(client_command().args([port, ip]).stdin(file).stdout(Stdio::null()))
 }
 
-/// A server that is played by the test.
+/// A listener with which the test plays the server.
 pub(crate) fn played() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     (listener, address)
 }
 
-/// The next client, greeted.
+/// Accepts the next client and sends it the greeting.
 pub(crate) fn greet(listener: &TcpListener) -> TcpStream {
     let (mut stream, _) = listener.accept().unwrap();
     stream.write_all(b"220 linehub ready: client 1 of 4\n").unwrap();
     stream
 }
 
-/// Reports that a test did not run because this machine forbids something, which may be so in CI, too.
+/// Reports that a test did not run because this machine does not permit something that it needs.
 pub(crate) fn not_permitted(reason: &str) {
     let thread = thread::current();
     let test = thread.name().unwrap_or("a test");
@@ -59,9 +59,9 @@ pub(crate) fn not_permitted(reason: &str) {
 }
 
 #[test]
-fn when_a_big_file_has_been_sent_with_status_0_every_line_has_been_taken() {
+fn status_0_after_a_large_file_means_the_server_printed_every_line() {
     let _turn = heavy();
-    // 12.8 MB, or 640 MB where it does not take long.
+    // 12.8 MB in a debug build; 640 MB in a release build, which is fast enough.
     let count = if cfg!(debug_assertions) { 200_000 } else { 10_000_000 };
     let (_file, input) = numbered(count);
     let hub = Hub::start(&[]);
@@ -79,13 +79,13 @@ fn when_a_big_file_has_been_sent_with_status_0_every_line_has_been_taken() {
 }
 
 #[test]
-fn when_the_server_goes_away_first_the_status_is_1() {
+fn a_server_that_ends_first_gives_status_1() {
     let _turn = heavy();
     for signal in [Signal::KILL, Signal::TERM] {
         let (_file, input) = numbered(400_000);
         let hub = Hub::with_unread_stdout("[timeouts]\ndrain = \"500ms\"\n");
         let mut client = client_of_file(hub.address, input);
-        // The server's stdout takes a part of the lines, so the others are still on their way.
+        // The server's stdout is not read, so most lines are still in transit when the server ends.
         wait_until("the client is under way", || (client.position_in_stdin() > 0).then_some(()));
         hub.program.signal(signal);
         client.ends_with(1);
@@ -99,22 +99,22 @@ fn when_the_server_goes_away_first_the_status_is_1() {
 }
 
 #[test]
-fn what_stands_behind_exit_is_not_sent() {
+fn lines_after_exit_are_not_sent() {
     let hub = Hub::start(&["--max-sessions", "1"]);
     let mut client = client(hub.address);
-    client.stdin.as_mut().unwrap().write_all(b"before\nexit\nbehind\n").unwrap();
+    client.stdin.as_mut().unwrap().write_all(b"before\nexit\nafter\n").unwrap();
     client.ends_with(0);
     hub.program.out.find("New connection");
     assert!(hub.program.out.next().ends_with("Client message = erofeb"));
     assert!(hub.program.out.next().starts_with("> Closing connection"));
-    // `exit` is the client's word: the server has no such command.
+    // `exit` is a command of hub-client. To the server it is a line like any other.
     let mut peer = hub.peer();
     peer.send("exit\n");
     hub.program.out.find("Client message = tixe");
 }
 
 #[test]
-fn a_client_that_is_refused_ends_with_status_3_and_says_it_in_the_transcript_only() {
+fn a_refused_client_ends_with_status_3_and_prints_nothing_on_stderr() {
     let hub = Hub::start(&["--max-sessions", "1"]);
     let _holder = hub.peer();
     let mut client = client(hub.address);
@@ -127,7 +127,7 @@ fn a_client_that_is_refused_ends_with_status_3_and_says_it_in_the_transcript_onl
 }
 
 #[test]
-fn a_server_that_never_closes_is_waited_for_a_few_seconds() {
+fn a_server_that_never_closes_is_given_up_after_a_few_seconds() {
     let (listener, address) = played();
     let mut client = client(address);
     let mut server = BufReader::new(greet(&listener));
@@ -154,7 +154,7 @@ fn a_server_line_that_is_too_long_is_discarded_and_reported() {
 }
 
 #[test]
-fn a_signal_sends_what_was_entered_and_says_that_it_was_not_all() {
+fn a_signal_before_the_end_of_input_is_reported_with_status_1() {
     let hub = Hub::start(&[]);
     let mut client = client(hub.address);
     client.enter("entered");
@@ -173,7 +173,7 @@ fn a_client_without_stdout_ends_with_status_1() {
     let (mut client, stdout) = Program::with_stdout(command.args([port, ip]).stdin(Stdio::piped()));
     drop(stdout);
     hub.program.out.find("New connection");
-    // Where its greeting was printed before the pipe was closed, this is what it fails to print.
+    // If the client printed its first lines before the pipe was closed, printing these must fail.
     let mut stdin = client.stdin.take().unwrap();
     let typing = thread::spawn(move || while stdin.write_all(b"hello\n").is_ok() {});
     client.ends_with(1);
@@ -181,13 +181,15 @@ fn a_client_without_stdout_ends_with_status_1() {
 }
 
 #[test]
-fn a_reset_behind_an_orderly_end_means_that_not_everything_was_taken() {
+fn a_reset_after_an_orderly_end_gives_status_1() {
     let (_file, input) = numbered(20_000);
     let (listener, address) = played();
     let mut client = client_of_file(address, input);
     let server = Peer::of(greet(&listener));
-    // The server reads none of it, so the end of it is still on its way.
-    wait_until("all has been read", || (client.position_in_stdin() == 20_000 * 64).then_some(()));
+    // The server reads none of it, so the last lines are still in transit.
+    wait_until("the client has read its input", || {
+        (client.position_in_stdin() == 20_000 * 64).then_some(())
+    });
     server.stream().shutdown(Shutdown::Write).unwrap();
     server.reset();
     client.ends_with(1);
@@ -195,7 +197,7 @@ fn a_reset_behind_an_orderly_end_means_that_not_everything_was_taken() {
 }
 
 #[test]
-fn a_signal_while_the_server_takes_its_time_changes_nothing() {
+fn a_signal_while_waiting_for_the_server_to_close_changes_nothing() {
     let (listener, address) = played();
     let mut client = client(address);
     let mut server = Peer::of(greet(&listener));
@@ -211,7 +213,7 @@ fn a_signal_while_the_server_takes_its_time_changes_nothing() {
 }
 
 #[test]
-fn a_line_of_its_own_that_is_too_long_is_reported_and_the_status_is_1() {
+fn an_input_line_that_is_too_long_is_reported_and_gives_status_1() {
     let hub = Hub::start(&[]);
     let mut client = client(hub.address);
     client.enter(&"x".repeat((1 << 20) + 1));
@@ -225,7 +227,7 @@ fn a_line_of_its_own_that_is_too_long_is_reported_and_the_status_is_1() {
 }
 
 #[test]
-fn input_that_cannot_be_read_is_told_and_the_status_is_1() {
+fn unreadable_input_is_reported_and_gives_status_1() {
     let hub = Hub::start(&[]);
     let mut client = client_of_file(hub.address, File::open("/").unwrap());
     client.ends_with(1);
@@ -233,7 +235,7 @@ fn input_that_cannot_be_read_is_told_and_the_status_is_1() {
 }
 
 #[test]
-fn an_ipv6_address_may_stand_in_brackets() {
+fn an_ipv6_address_may_have_brackets() {
     let hub = Hub::start_as(server_command().args(["--bind", "::1", "0"]));
     let port = hub.address.port().to_string();
     let mut client = Program::start(client_command().args([port.as_str(), "[::1]"]));
@@ -244,7 +246,7 @@ fn an_ipv6_address_may_stand_in_brackets() {
 }
 
 #[test]
-fn both_directions_at_full_speed_at_once() {
+fn sends_and_receives_at_full_speed_at_once() {
     let _turn = heavy();
     let (_file, input) = numbered(50_000);
     let mut hub = Hub::start(&[]);

@@ -21,7 +21,7 @@ fn reconnecting(address: SocketAddr, args: &[&str]) -> Program {
     Program::start(client_command().args(["--reconnect", &address]).args(args))
 }
 
-/// An address where nobody listens.
+/// An address at which no program listens.
 fn unused() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
@@ -155,7 +155,7 @@ fn after_a_loss_a_hub_that_may_hold_the_lost_session_is_tried_again() {
     drop(next_peer(&listener));
     refuse(&listener, "421 Server rejected due to too many clients\n");
     refuse(&listener, "421 Too many connections from this address\n");
-    // Too little of a greeting is no other server's.
+    // The beginning of a greeting does not mean that the server is not a hub.
     refuse(&listener, "220 li");
     let mut server = next_peer(&listener);
     client.enter("back");

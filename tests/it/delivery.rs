@@ -15,7 +15,7 @@ const LINES: usize = if cfg!(debug_assertions) { 100_000 } else { 1_000_000 };
 /// The limit of peak memory, in KiB.
 const MEMORY: u64 = 32 * 1024;
 
-/// A hub and its stdout, of which only the first line has been read.
+/// A hub and its stdout, from which only the first line has been read.
 fn hub_with_stdout(args: &[&str]) -> (Hub, BufReader<std::process::ChildStdout>) {
     let mut command = server_command();
     let command = command.args(["--bind", "127.0.0.1"]).args(args).arg("0").stdin(Stdio::piped());

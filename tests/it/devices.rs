@@ -186,7 +186,7 @@ fn a_device_that_closes_or_resets_is_connected_again() {
 }
 
 #[test]
-fn a_device_that_floods_keeps_nobody_from_talking() {
+fn a_device_that_floods_the_hub_does_not_delay_clients() {
     let _turn = heavy();
     let device = Device::new();
     let mut hub = Hub::with_config(&device.table("scope"), &[]);
@@ -212,7 +212,7 @@ fn a_device_that_floods_keeps_nobody_from_talking() {
 }
 
 #[test]
-fn a_silent_device_delays_nobody() {
+fn a_silent_device_delays_no_other_session() {
     let device = Device::new();
     let mut hub = Hub::with_config(&device.table("scope"), &[]);
     let silent = device.accept();

@@ -11,7 +11,7 @@ fn messages(hub: &Hub, count: usize) -> Vec<String> {
 }
 
 #[test]
-fn any_takes_every_kind_of_line_end() {
+fn any_accepts_every_kind_of_line_end() {
     let hub = Hub::with_config("[lines]\nend = \"any\"\n", &[]);
     let mut peer = hub.peer();
     peer.send("one\r\ntwo\n\rthree\r\0four\rfive\0six\n\r\nlast");
@@ -176,7 +176,7 @@ fn without_a_greeting_a_client_that_closes_at_once_loses_nothing() {
 }
 
 #[test]
-fn a_client_that_is_not_greeted_is_a_client_and_a_refused_one_is_told() {
+fn without_a_greeting_clients_are_served_and_a_refused_one_still_reads_why() {
     let config = "server.greeting = false\nserver.max_sessions = 1\n";
     let mut hub = Hub::with_config(config, &[]);
     let mut peer = Peer::connect(hub.address);

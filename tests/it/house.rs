@@ -1,4 +1,5 @@
-//! The rules of the house: who may import whom. ARCHITECTURE.md states them; here they are held.
+//! The rules of the house: which module may import which. ARCHITECTURE.md states them, and these
+//! tests enforce them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -136,10 +137,10 @@ fn actors_do_not_import_their_siblings() {
 }
 
 #[test]
-fn only_the_binaries_import_what_is_theirs() {
+fn only_the_binaries_import_program() {
     for source in sources().iter().filter(|source| !source.is_in("bin")) {
         let theirs = source.is_in("program") || source.module == "lib";
-        assert!(theirs || !source.imports("program"), "{} does", source.path.display());
+        assert!(theirs || !source.imports("program"), "{} imports program", source.path.display());
     }
 }
 
@@ -156,7 +157,7 @@ fn imports_have_no_circle() {
         let to = to.filter(|to| *to != from && rooms.contains(to));
         arrows.entry(from.clone()).or_default().extend(to);
     }
-    // A room that imports no remaining room can be taken away. What cannot be taken away is a circle.
+    // A room that imports no remaining room can be removed. The rooms that cannot be removed form a circle.
     while let Some(leaf) = arrows
         .iter()
         .find(|(_, to)| to.iter().all(|to| !arrows.contains_key(to)))

@@ -1,4 +1,4 @@
-//! The session limit is exact, a refused peer is told why, and a freed slot can be used at once.
+//! The session limit is exact, a refused peer learns why, and a freed slot can be used at once.
 
 use std::thread;
 
@@ -35,7 +35,7 @@ fn admits_exactly_four_of_two_hundred_simultaneous_connections() {
 }
 
 #[test]
-fn a_leaver_who_reconnects_at_once_always_finds_its_slot() {
+fn a_client_that_reconnects_at_once_always_finds_its_slot_free() {
     let hub = Hub::start(&[]);
     let _others = [hub.peer(), hub.peer(), hub.peer()];
     let mut peer = hub.peer();

@@ -41,7 +41,7 @@ impl Folder {
     }
 }
 
-/// The events in a file, of which every line must be JSON.
+/// The events in a file. Every line must be JSON.
 fn events(file: &Path) -> Vec<Value> {
     parsed(&fs::read_to_string(file).unwrap())
 }
@@ -301,7 +301,7 @@ fn missing_and_found(events: &[Value]) -> u64 {
 }
 
 #[test]
-fn a_log_that_nobody_reads_delays_the_hub_for_stall_and_gets_a_gap() {
+fn a_log_without_a_reader_delays_the_hub_for_stall_and_gets_a_gap() {
     let folder = Folder::new();
     make_fifo(&folder.log);
     let mut hub = folder.hub_with_config("[timeouts]\nstall = \"300ms\"\n");

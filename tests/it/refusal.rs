@@ -32,7 +32,7 @@ fn reports_a_refusal_on_stderr_in_one_line() {
 }
 
 #[test]
-fn five_hundred_silent_connections_block_nobody_and_are_soon_closed() {
+fn five_hundred_silent_connections_block_no_other_client_and_are_soon_closed() {
     let _turn = heavy();
     let (hub, mut holder) = full_hub();
     hub.program.out.find("New connection");

@@ -64,7 +64,7 @@ fn the_client_ends_with_an_error_when_stdout_reaches_its_file_size_limit() {
 }
 
 #[test]
-fn a_text_that_was_asked_for_may_not_fit_into_a_file_either() {
+fn a_requested_text_that_exceeds_the_file_size_limit_is_an_error() {
     for (name, program) in [("hub-server", SERVER), ("hub-client", CLIENT)] {
         let out = tempfile::tempfile().unwrap();
         let mut command = limited(0, program);
@@ -75,7 +75,7 @@ fn a_text_that_was_asked_for_may_not_fit_into_a_file_either() {
 }
 
 #[test]
-fn goes_on_when_stderr_reaches_its_file_size_limit() {
+fn keeps_serving_when_stderr_reaches_its_file_size_limit() {
     let err = tempfile::NamedTempFile::new().unwrap();
     let mut command = command("sh");
     let script = "ulimit -f 0; exec \"$0\" --bind 127.0.0.1 0 2>\"$1\"";

@@ -37,7 +37,7 @@ fn waiting_clients(hub: &Hub, count: usize) -> Vec<Peer> {
 }
 
 #[test]
-fn of_two_hundred_clients_that_send_one_line_and_leave_none_is_refused() {
+fn two_hundred_clients_that_send_one_line_and_leave_are_all_admitted() {
     for limit in ["1", "4"] {
         let mut hub = Hub::start(&["--max-sessions", limit]);
         for number in 0..200 {
@@ -57,7 +57,7 @@ fn of_two_hundred_clients_that_send_one_line_and_leave_none_is_refused() {
 }
 
 #[test]
-fn of_two_hundred_clients_that_talk_and_stay_four_are_admitted_and_all_others_read_why_not() {
+fn four_of_two_hundred_clients_that_stay_are_admitted_and_the_others_read_why_not() {
     let _turn = heavy();
     let hub = Hub::start(&[]);
     let mut clients: Vec<Peer> = (0..200).map(|_| Peer::connect(hub.address)).collect();
@@ -86,7 +86,7 @@ fn clients_are_served_in_the_order_in_which_they_came() {
     let holder = hub.peer();
     let mut waiting: Vec<Peer> = (0..20).map(|_| Peer::connect(hub.address)).collect();
     hub.program.out.find("New connection");
-    // Those who have left while they waited are admitted and read like any other.
+    // Clients that have left while they waited are admitted and read like any other.
     for (number, client) in waiting.iter_mut().enumerate() {
         client.send(format!("I am {number}\n"));
         if number % 2 == 0 {
@@ -105,7 +105,7 @@ fn clients_are_served_in_the_order_in_which_they_came() {
 }
 
 #[test]
-fn clients_that_were_gone_before_they_were_admitted_are_read() {
+fn clients_that_left_before_they_were_admitted_are_still_read() {
     let hub = hub_with_one_slot("1m");
     let holder = hub.peer();
     for number in 0..20 {
@@ -120,7 +120,7 @@ fn clients_that_were_gone_before_they_were_admitted_are_read() {
 }
 
 #[test]
-fn a_thousand_silent_clients_wait_delay_nobody_and_are_refused_when_the_hub_stops() {
+fn a_thousand_waiting_clients_delay_no_other_and_are_refused_when_the_hub_stops() {
     let _turn = heavy();
     let mut hub = hub_with_one_slot("1m");
     let mut holder = hub.peer();

@@ -120,7 +120,7 @@ fn the_hub_loses_nothing_that_is_written_to_a_fifo_before_it_starts() {
 }
 
 #[test]
-fn the_hub_neither_spins_nor_leaks_while_nobody_has_the_fifo_open() {
+fn the_hub_neither_spins_nor_leaks_while_no_program_has_the_fifo_open() {
     let fifo = Fifo::new();
     let mut hub = fifo.hub();
     fifo.writer().write_all(b"first\n").unwrap();

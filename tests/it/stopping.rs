@@ -1,4 +1,4 @@
-//! Stopping is orderly, bounded, and prompt if nothing waits.
+//! The server stops in an orderly way, within a time limit, and at once if nothing is pending.
 
 use std::{
     io::{self, Read, Seek, Write},
@@ -16,14 +16,14 @@ use rustix::process::Signal;
 
 use crate::support::{Hub, Program, config_file, heavy, server_command, wait_until};
 
-/// A hub with this at stdin, in format json.
+/// A hub that reads this stdin and prints its events as JSON.
 fn hub_with_stdin(stdin: impl Into<Stdio>) -> Hub {
     let mut command = server_command();
     command.args(["--bind", "127.0.0.1", "--format", "json", "0"]);
     Hub::of(Program::spawn(command.stdin(stdin).stdout(Stdio::piped())))
 }
 
-/// It greets a peer, and the signal ends it in the orderly way.
+/// Connects a peer, sends the signal, and checks that the hub closes the session and emits `stopped` last.
 fn stops_in_order(mut hub: Hub, signal: Signal) {
     let mut peer = hub.peer();
     hub.event_named("connected");
@@ -36,7 +36,7 @@ fn stops_in_order(mut hub: Hub, signal: Signal) {
     hub.program.ends_with(0);
 }
 
-/// What is entered here reaches a peer.
+/// Checks that a line of the operator reaches a peer.
 fn relays(hub: &Hub, mut operator: impl Write) {
     let mut peer = hub.peer();
     operator.write_all(b"anybody there?\n").unwrap();
@@ -47,7 +47,7 @@ fn relays(hub: &Hub, mut operator: impl Write) {
 }
 
 #[test]
-fn it_stops_whatever_stdin_is_and_says_stopped_last() {
+fn stops_in_order_with_dev_null_or_a_pipe_at_stdin() {
     stops_in_order(hub_with_stdin(Stdio::null()), Signal::INT);
     let mut hub = hub_with_stdin(Stdio::piped());
     let mut pipe = hub.program.stdin.take().unwrap();
@@ -56,7 +56,7 @@ fn it_stops_whatever_stdin_is_and_says_stopped_last() {
 }
 
 #[test]
-fn a_file_at_stdin_is_relayed_to_whoever_is_there_and_then_it_goes_on_serving() {
+fn broadcasts_a_file_at_stdin_and_keeps_serving() {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(b"the only line\n").unwrap();
     file.rewind().unwrap();
@@ -67,7 +67,7 @@ fn a_file_at_stdin_is_relayed_to_whoever_is_there_and_then_it_goes_on_serving() 
 }
 
 #[test]
-fn a_socket_at_stdin_is_an_operator_and_holds_nothing_up() {
+fn broadcasts_lines_from_a_socket_at_stdin_and_stops_in_order() {
     let (mut operator, socket) = UnixStream::pair().unwrap();
     let hub = hub_with_stdin(OwnedFd::from(socket));
     relays(&hub, &mut operator);
@@ -75,7 +75,7 @@ fn a_socket_at_stdin_is_an_operator_and_holds_nothing_up() {
 }
 
 #[test]
-fn a_terminal_at_stdin_alone_is_an_operator_and_holds_nothing_up() {
+fn broadcasts_lines_from_a_terminal_at_stdin_alone_and_stops_in_order() {
     let (mut operator, terminal) = pty_process::blocking::open().unwrap();
     let hub = hub_with_stdin(terminal.as_fd().try_clone_to_owned().unwrap());
     relays(&hub, &mut operator);
@@ -83,27 +83,27 @@ fn a_terminal_at_stdin_alone_is_an_operator_and_holds_nothing_up() {
 }
 
 #[test]
-fn it_stops_in_the_order_that_is_written_down() {
+fn stops_in_the_documented_order() {
     let config = "[limits]\noutbox = \"16 MiB\"\n[timeouts]\ndrain = \"1h\"\n";
     let mut hub = Hub::with_config(config, &["--format", "json"]);
     let mut peer = hub.small_peer();
     let (address, sender) = (hub.address, format!("\"{}\"", peer.address()));
-    // More than the kernel takes for a peer that does not read: the session has something to do.
+    // More than the socket buffers hold while the peer does not read, so the outbox is not empty.
     for _ in 0..512 {
         hub.program.enter(&"x".repeat(16_383));
     }
-    hub.program.enter("entered before");
-    while hub.event_named("broadcast")["text"] != "entered before" {}
+    hub.program.enter("the last line");
+    while hub.event_named("broadcast")["text"] != "the last line" {}
     hub.program.signal(Signal::TERM);
-    // 1. The listener is closed. (What comes of a connection made in that moment is the system's.)
+    // 1. The listener closes. (What happens to a connection made at that moment is up to the kernel.)
     wait_until("it no longer listens", || TcpStream::connect(address).err());
-    // 3. The session takes what is sent, sends what waits, says goodbye, and ends.
+    // 2. The session reads what has been sent, flushes its outbox, and closes.
     peer.send("on its way\n");
     assert_eq!(hub.event_named("message")["text"], "yaw sti no");
     let rest = peer.rest();
-    assert_eq!(rest.len(), 512 * 16_384 + "entered before\n".len());
-    assert!(rest.ends_with("x\nentered before\n"));
-    // 4. Stopped comes last.
+    assert_eq!(rest.len(), 512 * 16_384 + "the last line\n".len());
+    assert!(rest.ends_with("x\nthe last line\n"));
+    // 3. `stopped` is the last event.
     let events = hub.program.out.rest();
     let gone = events.lines().find(|event| event.contains(&sender)).unwrap();
     assert!(gone.contains(r#""disconnected""#) && gone.contains(r#""shutdown""#), "{gone}");
@@ -112,10 +112,10 @@ fn it_stops_in_the_order_that_is_written_down() {
 }
 
 #[test]
-fn of_the_operators_lines_all_that_were_read_are_relayed_and_no_more_are_read() {
+fn stopping_broadcasts_every_line_read_from_stdin_and_reads_no_more() {
     let _turn = heavy();
     let (mut pipe, mut operator) = io::pipe().unwrap();
-    // Batches smaller than what is read at once: a few wait to be cut.
+    // One read gives several batches, so some of its lines are still pending when the server stops.
     let limits = "[limits]\nmax_line = \"1 KiB\"\noutbox = \"4 KiB\"\n";
     let file = config_file(&format!("{limits}[timeouts]\ndrain = \"1h\"\n"));
     let mut command = server_command();
@@ -125,7 +125,7 @@ fn of_the_operators_lines_all_that_were_read_are_relayed_and_no_more_are_read() 
     let mut peer = hub.peer();
     let (enough, more) = mpsc::channel::<()>();
     thread::spawn(move || {
-        // More at once than a pipe holds: there is always more to be read.
+        // Each write is larger than the pipe's buffer, so there is always more to read.
         for first in (0..).step_by(10_000) {
             let lines = (first..first + 10_000).map(|number| format!("{number:09}\n"));
             let written = operator.write_all(lines.collect::<String>().as_bytes());
@@ -144,11 +144,11 @@ fn of_the_operators_lines_all_that_were_read_are_relayed_and_no_more_are_read() 
         next += 1;
     }
     hub.program.ends_with(0);
-    // What it has not read is still in the pipe, of which the test has an end, too.
+    // The test has a reading end of the pipe, too, and finds there what the server has not read.
     drop(enough);
     let mut left = String::new();
     pipe.read_to_string(&mut left).unwrap();
-    // Of one line at most the beginning has been read.
+    // At most one line has been read in part.
     let mut left = left.lines();
     let cut = left.next().unwrap();
     assert!(format!("{next:09}").ends_with(cut), "{cut} is left, {next} has not arrived");
@@ -156,13 +156,13 @@ fn of_the_operators_lines_all_that_were_read_are_relayed_and_no_more_are_read() 
 }
 
 #[test]
-fn what_waits_for_a_client_is_flushed_before_the_end() {
+fn flushes_queued_lines_to_a_client_before_it_ends() {
     let _turn = heavy();
     let mut hub = Hub::with_config("[limits]\noutbox = \"32 MiB\"\n", &[]);
     let mut peer = hub.peer();
     let block = "0123456789abcde\n".repeat(4096);
     let mut stdin = hub.program.stdin.take().unwrap();
-    // More than the kernel takes for a peer that does not read yet.
+    // More than the socket buffers hold while the peer does not read.
     for _ in 0..256 {
         stdin.write_all(block.as_bytes()).unwrap();
     }
@@ -176,7 +176,7 @@ fn what_waits_for_a_client_is_flushed_before_the_end() {
 }
 
 #[test]
-fn a_second_signal_ends_it_at_once() {
+fn a_second_signal_ends_the_server_at_once() {
     let mut hub = Hub::with_config("[timeouts]\ndrain = \"1h\"\nstall = \"1h\"\n", &[]);
     let _does_not_read = hub.peer();
     let mut stdin = hub.program.stdin.take().unwrap();
@@ -184,7 +184,7 @@ fn a_second_signal_ends_it_at_once() {
         let block = "x".repeat(1023) + "\n";
         while stdin.write_all(block.repeat(64).as_bytes()).is_ok() {}
     });
-    // The operator is held up: something waits that will never be sent.
+    // The peer does not read, so its outbox fills up and can never be flushed.
     for _ in 0..2000 {
         hub.program.out.next();
     }
@@ -196,14 +196,14 @@ fn a_second_signal_ends_it_at_once() {
 }
 
 #[test]
-fn a_stuck_stdout_holds_it_up_for_drain_and_no_longer_and_the_peer_can_tell() {
+fn a_stuck_stdout_delays_stopping_for_drain_at_most_and_resets_the_peer() {
     let _turn = heavy();
     let config = "[timeouts]\ndrain = \"1s\"\n";
     let mut hub = Hub::with_unread_stdout(config);
     let mut peer = hub.peer();
     peer.stream().set_nonblocking(true).unwrap();
     let block = "never read\n".repeat(1000);
-    // Until nothing more is taken: the pipe, the credits and the sockets are full.
+    // Until nothing more can be written: the pipe, the queues and the socket buffers are full.
     let mut refused = 0;
     wait_until("it is full", || {
         let full = peer.try_send(&block).is_err();
@@ -217,7 +217,7 @@ fn a_stuck_stdout_holds_it_up_for_drain_and_no_longer_and_the_peer_can_tell() {
 }
 
 #[test]
-fn at_the_end_of_stdin_it_goes_on_serving() {
+fn keeps_serving_after_the_end_of_stdin() {
     let mut hub = Hub::start(&[]);
     hub.program.enter("to nobody");
     hub.program.end_input();
@@ -230,18 +230,18 @@ fn at_the_end_of_stdin_it_goes_on_serving() {
 }
 
 #[test]
-fn without_stdout_it_stops_in_order_with_status_1() {
+fn without_stdout_the_server_stops_with_status_1() {
     let mut hub = Hub::with_closed_stdout();
     let mut peer = hub.peer();
     peer.send("anybody?\n");
     hub.program.ends_with(1);
     assert_eq!(hub.program.err.next(), "hub-server: cannot write to stdout: Broken pipe");
-    // The line was not taken, so this is no orderly end.
+    // The line was not printed, so the peer must not see an orderly end.
     assert_eq!(peer.try_rest().unwrap_err().kind(), io::ErrorKind::ConnectionReset);
 }
 
 #[test]
-fn a_peer_of_which_half_a_line_was_read_sees_a_reset() {
+fn resets_a_peer_whose_last_line_is_unfinished() {
     let mut hub = Hub::start(&[]);
     let mut peer = hub.peer();
     peer.send("a whole line\nhalf a l");

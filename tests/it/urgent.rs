@@ -1,4 +1,4 @@
-//! TCP urgent data is ordinary data, and nothing waits behind it.
+//! TCP urgent data is ordinary data, and what follows it is not delayed.
 
 use rustix::process::Signal;
 use socket2::SockRef;

@@ -1,4 +1,4 @@
-//! Link-local addresses: those of different interfaces are told apart by their zones.
+//! Link-local addresses: a zone identifies the interface of each.
 
 use rustix::process::Signal;
 
@@ -52,7 +52,7 @@ fn a_hub_at_a_link_local_address_serves_its_zone_only() {
 }
 
 #[test]
-fn a_zone_that_does_not_exist_is_one_sentence() {
+fn a_zone_that_does_not_exist_is_reported_in_one_sentence() {
     let mut hub = crate::support::server_command();
     let mut hub = Program::start(hub.args(["--bind", "fe80::1%nowhere", "0"]));
     hub.ends_with(1);

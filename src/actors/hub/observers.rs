@@ -1,4 +1,4 @@
-//! The observers of the Hub: they get the same events as the Console, and nobody waits for them.
+//! The observers of the Hub: they get the same events as the Console, and the Hub does not wait for them.
 
 use std::sync::Arc;
 

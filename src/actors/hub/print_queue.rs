@@ -1,5 +1,5 @@
-//! The queue of events for the Console. Events collect here while the Console is busy, so that batches
-//! grow by themselves under load, and nothing is held back in order to batch.
+//! The queue of events for the Console. Events collect here while the Console is busy, so batches grow
+//! by themselves under load, and no event is delayed just to make a batch larger.
 
 use tokio::sync::oneshot;
 
@@ -8,13 +8,14 @@ use crate::{
     events::{ServerEvent, Stamped},
 };
 
-/// [`Print`]s that may be under way to the Console: one being written, and the next one ready.
+/// The most [`Print`]s that the Console may not have acknowledged: one being written, and the next one
+/// ready.
 const PRINTS: usize = 2;
 
 /// The number of bytes of clients' lines at which a [`Print`] is sent without waiting for more.
 ///
-/// Otherwise busy sessions would hand over all they may and then wait for the Console, and the
-/// Console for them: two threads would do the work of one.
+/// Without this, busy sessions would use up their credit and then wait for the Console, while the
+/// Console waits for them: the two threads would take turns instead of working in parallel.
 pub(super) const LARGE: usize = 128 * 1024;
 
 /// Resolves to the Console's acknowledgement of a [`Print`].
@@ -27,7 +28,7 @@ pub(super) struct Acks(Vec<oneshot::Sender<Result<(), ConsoleGone>>>);
 impl Acks {
     pub(super) fn resolve(self, result: Result<(), ConsoleGone>) {
         for ack in self.0 {
-            // Nobody may be waiting for it any more.
+            // Fails if the receiver has stopped waiting.
             let _ = ack.send(result);
         }
     }

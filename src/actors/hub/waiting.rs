@@ -12,7 +12,7 @@ use tokio::{
 use super::Hub;
 use crate::actors::messages::{Admission, PeerKind, Refused, Register};
 
-/// Clients that may wait at once. Further ones are refused at once.
+/// The most clients that may wait at the same time. Further ones are refused immediately.
 pub(super) const MAX_WAITING: usize = 1024;
 
 type Answer = Result<Admission, Refused>;
@@ -67,7 +67,7 @@ impl Hub {
         }
     }
 
-    /// Refuses everybody who waits.
+    /// Refuses all waiting clients.
     pub(super) fn refuse_all_waiting(&mut self, ctx: &mut Context<Self>) {
         while let Some(waiting) = self.waiting.queue.pop_front() {
             let _ = waiting.answer.send(Err(self.reject(&waiting.register, ctx)));

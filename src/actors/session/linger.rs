@@ -1,5 +1,5 @@
 //! Lingering close: the session closes its sending side and reads on for a while. If it closed the
-//! connection with unread input, TCP would send a reset, which can overtake its last words.
+//! connection with unread input, TCP would send a reset, which can make the peer lose what was sent last.
 //!
 //! A peer that the server closes lingers until it has been silent for a moment, and what it sends is
 //! printed. A peer that is refused lingers until it closes, and what it sends is thrown away.

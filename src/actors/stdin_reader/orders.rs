@@ -1,4 +1,4 @@
-//! What the operator's lines ask for, as messages to the Hub.
+//! Turns the operator's lines into messages to the Hub.
 
 use std::collections::VecDeque;
 
@@ -51,7 +51,7 @@ pub(super) enum Order {
     Report(String),
 }
 
-/// Appends what these lines ask for. Lines to all that follow each other stay one batch.
+/// Appends the orders in these lines. Consecutive lines to all clients stay one batch.
 pub(super) fn push(lines: Lines, orders: &mut VecDeque<Order>) {
     if !lines.iter().any(|line| line.starts_with(b"/")) {
         return orders.push_back(Order::Broadcast(lines));

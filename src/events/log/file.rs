@@ -1,7 +1,7 @@
 //! The log's file: opened for appending, rotated by size, and left without partial lines.
 //!
-//! The crates for rotated files do not fit: their writers do not tell how much of a failed write has
-//! reached the file, which the number of missing events depends on.
+//! The crates for rotated files do not fit: their writers do not return how much of a failed write
+//! has reached the file, which is needed to count the missing events.
 
 use std::{
     fs::{self, File, Metadata, OpenOptions},
@@ -15,7 +15,7 @@ use rustix::fs::OFlags;
 
 use crate::blocking;
 
-/// Group members may read the log, nobody else.
+/// The owner may write the log, its group may read it, and others may not.
 const MODE: u32 = 0o640;
 
 /// What the log is configured with.
@@ -41,7 +41,7 @@ pub(crate) struct LogFile {
     rotate_at: Option<u64>,
     /// Whether its last line has no end.
     has_partial_line: bool,
-    /// Why it could not be rotated, until somebody asks.
+    /// Why it could not be rotated, until that is reported.
     rotation_error: Option<io::Error>,
 }
 
@@ -141,7 +141,7 @@ impl LogFile {
         }
         let truncate = || {
             let end = self.file.metadata()?.len();
-            // Somebody else may have appended to the file.
+            // Another program may have appended to the file.
             if !self.is_regular || (&self.file).stream_position()? != end || end < len {
                 return Err(io::ErrorKind::Unsupported.into());
             }
@@ -205,7 +205,7 @@ fn open(path: &Path) -> io::Result<File> {
     let is_fifo = fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo());
     match options.clone().create(true).open(path) {
         // A FIFO without a reader. With a read end of our own it can be opened, and holds what is
-        // written until somebody reads it.
+        // written until another program reads it.
         Err(_) if is_fifo => options.read(true).open(path),
         opened => opened,
     }

@@ -47,8 +47,8 @@ fn broadcast(text: &str) -> Stamped<ServerEvent> {
     ServerEvent::Broadcast { lines: Lines::one(text), sessions: 1, by_http: false }.into()
 }
 
-/// What the lines of a log say, without times.
-fn told(text: &str) -> Vec<String> {
+/// A summary of each line of a log, without times.
+fn summaries(text: &str) -> Vec<String> {
     text.lines()
         .map(|line| {
             let event: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -75,7 +75,7 @@ async fn every_event_is_one_line_in_order() {
     scene.accept(&[ServerEvent::Stopped.into()]).await;
     scene.finish().await;
     let expected: Vec<_> = texts.into_iter().chain(["stopped".to_owned()]).collect();
-    assert_eq!(told(&scene.text()), expected);
+    assert_eq!(summaries(&scene.text()), expected);
 }
 
 #[actix::test]
@@ -92,7 +92,7 @@ async fn what_cannot_be_written_is_counted_and_reported_once() {
     scene.log.reopen();
     scene.accept(&[broadcast("seven")]).await;
     scene.finish().await;
-    assert_eq!(told(&scene.text()), ["gap of 6", "seven"]);
+    assert_eq!(summaries(&scene.text()), ["gap of 6", "seven"]);
     drop(scene.log);
     assert_eq!(soon(scene.problems.recv()).await, None);
 }
@@ -111,7 +111,7 @@ async fn the_gap_is_written_without_waiting_for_another_event() {
         }
     };
     soon(appeared).await;
-    assert_eq!(told(&scene.text()), ["gap of 1"]);
+    assert_eq!(summaries(&scene.text()), ["gap of 1"]);
 }
 
 #[actix::test]
@@ -148,7 +148,7 @@ async fn a_log_that_blocks_is_given_up_after_stall_and_gets_a_gap_when_it_is_rea
     let text = reader.join().unwrap();
     let mut expected = vec![line; accepted];
     expected.extend(["gap of 2000".to_owned(), "next".to_owned()]);
-    assert_eq!(told(&text), expected);
+    assert_eq!(summaries(&text), expected);
 }
 
 #[actix::test]
@@ -165,7 +165,7 @@ async fn a_blocked_log_continues_with_the_same_line_in_the_file_that_is_opened_a
     fs::remove_file(&file).unwrap();
     scene.log.reopen();
     scene.finish().await;
-    let in_file = told(&scene.text());
+    let in_file = summaries(&scene.text());
     // The FIFO has the lines before that, and perhaps the beginning of one.
     let mut in_fifo = String::new();
     fifo.read_to_string(&mut in_fifo).unwrap();

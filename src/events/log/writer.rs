@@ -28,7 +28,7 @@ enum Work<E> {
     End,
 }
 
-/// The thread that writes.
+/// The state of the thread that writes the log.
 pub(super) struct Writer<E> {
     shared: Arc<Shared<E>>,
     file: LogFile,
@@ -45,7 +45,7 @@ where
         Self { shared, file, page: Page::default(), missed: 0 }
     }
 
-    /// Writes until nothing more comes.
+    /// Writes until the queue is closed and empty.
     pub(super) fn run(mut self) {
         loop {
             match self.next() {
@@ -66,7 +66,7 @@ where
         }
     }
 
-    /// Waits for something to do.
+    /// Waits for the next step.
     fn next(&mut self) -> Work<E> {
         let mut state = self.shared.lock();
         // Whether it is time to try a log that could not be written.
@@ -178,7 +178,7 @@ where
     }
 
     fn reopen(&mut self) {
-        // Whoever asked for this is told if it fails, and the new file may have trouble of its own.
+        // The operator asked for this, so a failure is always reported, even if it repeats the last one.
         self.shared.lock().last_trouble = None;
         if let Err(error) = self.file.reopen() {
             self.trouble("opened again", &error);

@@ -214,7 +214,7 @@ async fn the_line_end_after_a_pause_is_not_an_empty_line() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_time_in_which_nobody_reads_is_no_pause() {
+async fn time_in_which_the_stream_is_not_read_is_not_a_pause() {
     let (mut reader, mut ours, mut theirs) = with_gap();
     theirs.write_all(b"one\ntw").await.unwrap();
     assert_eq!(next(&mut reader, &mut ours).await, lines("one"));

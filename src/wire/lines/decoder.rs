@@ -90,7 +90,7 @@ impl LineDecoder {
         ended
     }
 
-    /// Takes the beginning of a line as a line.
+    /// Returns the partial line in `buf` as a line.
     fn take_partial(&mut self, buf: &mut BytesMut) -> Option<Decoded> {
         if let Some(overlong) = self.discarding.take() {
             return Some(Decoded::Discarded(overlong.bytes));

@@ -41,7 +41,7 @@ fn in_json_these_reports_are_problems() {
 }
 
 #[test]
-fn a_device_that_cannot_be_reached_is_one_sentence_and_the_hub_goes_on() {
+fn a_device_that_cannot_be_reached_is_reported_in_one_sentence_and_the_hub_keeps_serving() {
     // No packet leaves this machine: connect(2) rejects the broadcast address.
     for (address, why) in [
         ("no-such-host.invalid:5025", "failed to lookup address information"),

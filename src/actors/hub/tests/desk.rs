@@ -1,9 +1,9 @@
-//! The desk: one session is told, kicked and named, and all are listed.
+//! The desk: lines to one session, kicking and naming it, and the list of all sessions.
 
 use super::*;
 use crate::desk::command::Who;
 
-/// A Hub with two sessions, of which the second is called anna.
+/// A Hub with two sessions. The second is called anna.
 async fn two_sessions() -> (Stage, StubSession, StubSession) {
     let mut stage = stage(4);
     let (_, one) = stage.registered(1).await;
@@ -22,7 +22,7 @@ fn tell(stage: &Stage, who: &str) -> actix::dev::Request<Hub, Tell> {
 }
 
 #[actix::test]
-async fn one_session_is_told_by_number_name_or_address() {
+async fn a_session_can_be_addressed_by_number_name_or_address() {
     let (mut stage, mut one, mut two) = two_sessions().await;
     for who in ["2", "anna", "127.0.0.1:2"] {
         let told = tell(&stage, who);
@@ -38,7 +38,7 @@ async fn one_session_is_told_by_number_name_or_address() {
 }
 
 #[actix::test]
-async fn telling_waits_for_its_session_alone() {
+async fn lines_to_one_session_wait_for_that_session_alone() {
     let (stage, mut one, mut two) = two_sessions().await;
     let mut to_one = actix::spawn(tell(&stage, "1"));
     let (deliver, _) = one.delivered.next().await;
@@ -54,7 +54,7 @@ async fn telling_waits_for_its_session_alone() {
 }
 
 #[actix::test]
-async fn a_mistaken_who_is_an_error_that_names_the_numbers() {
+async fn an_unknown_or_ambiguous_session_is_an_error_that_names_the_numbers() {
     let (stage, mut one, mut two) = two_sessions().await;
     rename(&stage, "1", Some("anna")).await.unwrap();
     let several = DeskError::Several { who: Who::parse("anna"), numbers: vec![1, 2] };
@@ -80,7 +80,7 @@ async fn a_kicked_session_has_the_stall_time_to_end() {
 }
 
 #[actix::test]
-async fn a_name_without_a_name_is_the_original_one() {
+async fn renaming_to_nothing_restores_the_original_name() {
     let mut names = Names::default();
     names.insert("127.0.0.1/32".parse().unwrap(), "bench".parse().unwrap());
     let (print, console) = stub();
