@@ -11,13 +11,14 @@ mod admin;
 mod desk;
 mod observers;
 mod print_queue;
+mod settings;
 mod waiting;
 
 use std::{
     collections::{BTreeMap, VecDeque},
     net::SocketAddr,
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use actix::{
@@ -26,6 +27,7 @@ use actix::{
 use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub(crate) use self::settings::Settings;
 use self::{
     admin::Asking,
     observers::Observer,
@@ -37,7 +39,7 @@ use crate::{
         Admission, Bound, Broadcast, Close, ConsoleGone, Deregister, Drain, Input, Observed,
         PeerKind, Print, Received, Refused, Register, SessionHandle, SessionId,
     },
-    desk::{gauges::Gauges, histogram::Histogram, names::Names, roster::Roster, tally::Tally},
+    desk::{gauges::Gauges, tally::Tally},
     events::{CloseReason, DiscardReason, ServerEvent, SessionInfo},
 };
 
@@ -52,25 +54,6 @@ const MAX_PENDING: usize = 1024;
 /// Large batches are printed on another thread. Taking turns with it for each batch would cost more
 /// than the relaying itself.
 const MAX_UNACKED: usize = 4;
-
-/// What the Hub is configured with.
-#[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    /// How many clients there may be at once. Devices do not count.
-    pub(crate) max_clients: usize,
-    /// How long a client waits for a slot before it is refused.
-    pub(crate) slot: Duration,
-    /// The names of clients, by address.
-    pub(crate) names: Names,
-    /// How long a session that is kicked may take to end.
-    pub(crate) stall: Duration,
-    /// Where the times of broadcasts are observed, if anybody needs that.
-    pub(crate) latency: Option<Arc<Histogram>>,
-    /// The Feed, which observes everything, if anybody needs that.
-    pub(crate) feed: Option<Recipient<Observed>>,
-    /// Where the sessions are listed for the operator's completion, if anybody needs that.
-    pub(crate) roster: Option<Roster>,
-}
 
 /// See the [module's documentation](self).
 pub(crate) struct Hub {

@@ -11,10 +11,7 @@ use axum::{
     routing::{delete, get, post, put},
 };
 use serde::Serialize;
-use tokio::{
-    sync::oneshot,
-    time::{Instant, timeout},
-};
+use tokio::{sync::oneshot, time::Instant};
 use tower_service::Service as _;
 
 use super::{
@@ -22,35 +19,26 @@ use super::{
     answers::{self, Failure, json},
     body,
     connections::Activity,
-    metrics, pages, stream,
+    figures, metrics, pages, stream,
 };
 use crate::{
     actors::messages::{
         Answer, Ask, Broadcast, ByHttp, Expected, Inspect, Kick, ListAfter, Outcome, Rename,
         SessionId, Tell,
     },
-    address::Zoned,
     desk::{
         command::Who,
         names::{Name, NotAName},
-        table::Row,
     },
-    events::time::rfc3339_micros,
     wire::{
         lines::{BATCH, Lines},
         outbox::BATCH_OVERHEAD,
     },
 };
 
-type Shared = State<Arc<Admin>>;
-type Connection = Extension<Arc<Activity>>;
-type Answered = Result<Response, Failure>;
-
-/// Rows in one list of sessions.
-const ROWS: usize = 1000;
-
-/// How long the Hub may take to answer before it is not healthy.
-const HEALTHY: Duration = Duration::from_secs(1);
+pub(super) type Shared = State<Arc<Admin>>;
+pub(super) type Connection = Extension<Arc<Activity>>;
+pub(super) type Answered = Result<Response, Failure>;
 
 /// The longest time to wait for an answer, and the usual one.
 const MAX_TIMEOUT: Duration = Duration::from_secs(60);
@@ -73,11 +61,11 @@ pub(super) fn router(admin: Arc<Admin>) -> Router {
         .route("/", get(pages::index))
         .route("/app.js", get(pages::script))
         .route("/style.css", get(pages::style))
-        .route("/healthz", get(health))
-        .route("/readyz", get(ready))
+        .route("/healthz", get(figures::health))
+        .route("/readyz", get(figures::ready))
         .route("/metrics", get(metrics::metrics))
-        .route("/api/v1/server", get(server))
-        .route("/api/v1/sessions", get(sessions))
+        .route("/api/v1/server", get(figures::server))
+        .route("/api/v1/sessions", get(figures::sessions))
         .route("/api/v1/broadcast", post(broadcast))
         .route("/api/v1/events", get(stream::events))
         .merge(session)
@@ -134,7 +122,7 @@ async fn find_session(
 }
 
 /// A number in its usual form.
-fn number(text: &str) -> Option<u64> {
+pub(super) fn number(text: &str) -> Option<u64> {
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| text.parse().ok())?
 }
@@ -164,7 +152,7 @@ pub(super) fn parameters<const N: usize>(
     Ok(values)
 }
 
-fn bad_parameter(name: &str, expected: &str) -> Failure {
+pub(super) fn bad_parameter(name: &str, expected: &str) -> Failure {
     Failure::new(StatusCode::BAD_REQUEST, format!("{name}: expected {expected}"))
 }
 
@@ -178,117 +166,6 @@ async fn whole<T: Send + 'static>(
         work.await
     });
     task.await.unwrap_or_else(|_| Err(Failure::gone()))
-}
-
-async fn health(State(admin): Shared) -> Answered {
-    // It costs the Hub nothing.
-    let asked = admin.desk.list.send(ListAfter { after: u64::MAX, most: 0 });
-    match timeout(HEALTHY, asked).await {
-        Ok(Ok(_)) => Ok(answers::text("ok\n")),
-        _ => Err(Failure::gone()),
-    }
-}
-
-async fn ready(State(admin): Shared) -> Answered {
-    if admin.draining.is_cancelled() {
-        return Err(Failure::stopping());
-    }
-    Ok(answers::text("ok\n"))
-}
-
-/// The answer to `GET /api/v1/server`.
-#[derive(Serialize)]
-struct ServerFigures {
-    version: &'static str,
-    address: Option<Zoned>,
-    since: String,
-    sessions: usize,
-    max_sessions: usize,
-    reverse: bool,
-    cluster: Option<&'static str>,
-    lines_in: u64,
-    lines_out: u64,
-    bytes_in: u64,
-    bytes_out: u64,
-    connections: u64,
-    refused: u64,
-    discarded: u64,
-}
-
-async fn server(State(admin): Shared, Extension(activity): Connection, uri: Uri) -> Answered {
-    parameters(&uri, [])?;
-    let _underway = admin.begin(&admin.others, &activity)?;
-    let figures = admin.desk.inspect.send(Inspect).await?;
-    let tally = figures.tally;
-    Ok(json(&ServerFigures {
-        version: env!("CARGO_PKG_VERSION"),
-        address: figures.address.map(Zoned),
-        since: rfc3339_micros(figures.since),
-        sessions: figures.sessions,
-        max_sessions: figures.max_clients,
-        reverse: admin.reverse,
-        cluster: None,
-        lines_in: tally.lines_in,
-        lines_out: tally.lines_out,
-        bytes_in: tally.bytes_in,
-        bytes_out: tally.bytes_out,
-        connections: tally.admitted,
-        refused: tally.full,
-        discarded: tally.discarded,
-    }))
-}
-
-/// A row of `GET /api/v1/sessions`.
-#[derive(Serialize)]
-struct SessionFigures {
-    id: u64,
-    name: Option<String>,
-    peer: Zoned,
-    since: String,
-    lines_in: u64,
-    bytes_in: u64,
-    lines_out: u64,
-    bytes_out: u64,
-    queued: u64,
-    state: &'static str,
-    tls: bool,
-    certificate: Option<String>,
-}
-
-impl From<Row> for SessionFigures {
-    fn from(row: Row) -> Self {
-        let Row { session, since, reading } = row;
-        Self {
-            id: session.id,
-            name: session.name.as_deref().map(str::to_owned),
-            peer: Zoned(session.peer),
-            since: rfc3339_micros(since),
-            lines_in: reading.lines_in,
-            bytes_in: reading.bytes_in,
-            lines_out: reading.lines_out,
-            bytes_out: reading.bytes_out,
-            queued: reading.queued,
-            state: match reading.stalled {
-                Some(_) => "stalled",
-                None if reading.queued > 0 => "waiting",
-                None => "ok",
-            },
-            tls: false,
-            certificate: None,
-        }
-    }
-}
-
-async fn sessions(State(admin): Shared, Extension(activity): Connection, uri: Uri) -> Answered {
-    let [after] = parameters(&uri, ["after"])?;
-    let after = match after {
-        None => 0,
-        Some(text) => number(&text).ok_or_else(|| bad_parameter("after", "a number"))?,
-    };
-    let _underway = admin.begin(&admin.others, &activity)?;
-    let rows = admin.desk.list.send(ListAfter { after, most: ROWS }).await?;
-    let rows: Vec<SessionFigures> = rows.into_iter().map(Into::into).collect();
-    Ok(json(&rows))
 }
 
 /// The lines of a body, in batches that an outbox can hold.
