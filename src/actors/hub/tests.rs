@@ -4,6 +4,8 @@ mod desk;
 mod panics;
 mod slots;
 
+use std::time::Duration;
+
 use actix::{Addr, MailboxError};
 use tokio::time::Instant;
 
@@ -14,6 +16,7 @@ use crate::{
         session::{Session, Setup, Stream},
         stubs::{Inbox, peer, settle, soon, stub},
     },
+    desk::{names::Names, roster::Roster},
     events::CloseReason,
     wire::{framing::Framing, line_reader::Buffers, lines::Lines},
 };
