@@ -10,7 +10,7 @@ use crate::{
     events::{ServerEvent, Stamped},
 };
 
-/// One observer. At most one [`Observed`] is in transit to it.
+/// One observer. It has at most one [`Observed`] under way.
 pub(super) struct Observer {
     recipient: Recipient<Observed>,
     busy: bool,
