@@ -47,8 +47,8 @@ impl Backoff {
 }
 
 impl Conversation {
-    /// Connects, with `reconnect` again and again. Returns None if that is over because the client was
-    /// stopped or has nothing left to send. `admitted`: whether the client has been connected before.
+    /// Connects; with `reconnect`, tries until it succeeds. Returns None if the client was stopped
+    /// meanwhile or has nothing left to send. `admitted`: whether the client has been connected before.
     pub(super) async fn connect<F, I>(
         &self,
         input: &mut Input<F, I>,

@@ -248,7 +248,7 @@ pub(crate) mod wait_or_off {
     }
 }
 
-/// Whole seconds that the kernel takes for TCP keepalive, or `None` for `"off"`.
+/// Whole seconds that the kernel accepts for TCP keepalive, or `None` for `"off"`.
 pub(crate) mod keepalive {
     use super::*;
 

@@ -41,7 +41,7 @@ impl Hub {
         self.sessions.get_mut(&id).ok_or_else(|| DeskError::Unknown(who.clone()))
     }
 
-    /// Tells the operator's completion about a session.
+    /// Updates the roster, from which the operator's terminal completes names.
     pub(super) fn list_for_completion(&self, info: &SessionInfo) {
         if let Some(roster) = &self.settings.roster {
             roster.set(info.clone());

@@ -10,7 +10,7 @@ use crate::{
     events::{ServerEvent, Stamped},
 };
 
-/// One observer. It has at most one [`Observed`] under way.
+/// One observer. At most one [`Observed`] is in transit to it.
 pub(super) struct Observer {
     recipient: Recipient<Observed>,
     busy: bool,
