@@ -1,5 +1,6 @@
 //! Signals. SIGINT, SIGTERM and SIGHUP stop a program in order; a second SIGINT or SIGTERM ends it at
-//! once. A program may do something else on SIGHUP. SIGPIPE and SIGXFSZ, which only report that a write has failed, end no program.
+//! once. A program may do something else on SIGHUP. SIGPIPE and SIGXFSZ, which only report that a write
+//! has failed, never end the program.
 //!
 //! All others keep their meaning. SIGXCPU is a limit like SIGKILL: it reports no failed call that could
 //! be handled. SIGTTIN and SIGTTOU stop a background job that uses the terminal, as its user expects.
@@ -27,7 +28,7 @@ use crate::terminal::Terminal;
 const CTRL_C_GRACE: Duration = Duration::from_secs(1);
 
 /// Makes a write that exceeds a limit on the size of files (ulimit -f) fail with EFBIG, which is
-/// reported like a full disk. The default action of SIGXFSZ would end the program without a word.
+/// reported like a full disk. The default action of SIGXFSZ would end the program without an error message.
 /// Call it before anything is printed. (Rust's runtime does the same for SIGPIPE.)
 ///
 /// Tokio's handler replaces the default action for as long as the program runs. Unlike a signal that is
@@ -53,7 +54,7 @@ pub fn survive_failed_writes() {
 ///
 /// # Errors
 ///
-/// The system's own.
+/// The operating system's error.
 pub fn stop_signals<F: Fn() + 'static>(
     terminal: Option<&Terminal>,
     on_hangup: Option<F>,

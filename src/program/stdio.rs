@@ -112,8 +112,8 @@ impl Stdin {
 }
 
 impl AsyncRead for Stdin {
-    /// Tokio's own `poll_read` takes a short read for a sign that nothing more is there, and then waits
-    /// for more to arrive. But a read of a pipe in packet mode (pipe(2), `O_DIRECT`) returns a single
+    /// After a short read, Tokio's own `poll_read` assumes that nothing is left, and waits for more to
+    /// arrive. But a read of a pipe in packet mode (pipe(2), `O_DIRECT`) returns a single
     /// packet, however many there are. So this one reads until the kernel says that nothing is left.
     fn poll_read(
         self: Pin<&mut Self>,
@@ -122,7 +122,7 @@ impl AsyncRead for Stdin {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         while let Some(pipe) = &this.pipe {
-            // This also takes part in Tokio's scheduling: a task that has had its turn must wait.
+            // This also spends the task's budget, so that a busy stdin lets other tasks run.
             ready!(pipe.poll_read_ready(cx))?;
             match pipe.try_read_buf(buf) {
                 Ok(0) if buf.remaining() > 0 => {

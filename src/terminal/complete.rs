@@ -1,6 +1,6 @@
 //! What Tab does with the words that a command may be completed to.
 
-/// No more words than this are listed.
+/// The most words that are listed.
 const MAX_LISTED: usize = 100;
 
 /// What Tab does.

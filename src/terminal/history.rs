@@ -28,7 +28,7 @@ const MAX_LINES: usize = 1000;
 /// The history keeps no line longer than this, in bytes.
 pub(super) const MAX_HISTORY_LINE: usize = 16 * 1024;
 
-/// A larger file is not a history.
+/// The largest file that is read, in bytes. A larger one is not a history.
 const MAX_FILE: u64 = 64 * 1024 * 1024;
 
 /// How long reading the file may delay the start, and writing it the end.
@@ -37,7 +37,7 @@ pub(super) const FILE_TIMEOUT: Duration = Duration::from_secs(1);
 /// See the [module's documentation](self).
 pub(super) struct History {
     lines: MemHistory,
-    /// Takes lines to the thread that writes the file. None without a file.
+    /// Sends lines to the thread that writes the file. None without a file.
     writer: Option<SyncSender<String>>,
 }
 
@@ -81,7 +81,7 @@ impl History {
         if self.lines.add(line).unwrap_or(false)
             && let Some(writer) = &self.writer
         {
-            // If the file takes no lines for long, those beyond the bound of the queue are not kept.
+            // If the file accepts no lines for long, those beyond the bound of the queue are not kept.
             let _ = writer.try_send(line.to_owned());
         }
     }
@@ -120,7 +120,7 @@ impl Writing {
 ///
 /// # Errors
 ///
-/// The system's, if it cannot start a thread.
+/// The operating system's error, if it cannot start a thread.
 pub(super) fn open(
     path: PathBuf,
     report: impl Fn(&str) + Clone + Send + 'static,

@@ -40,7 +40,7 @@ pub(super) enum Key {
     SearchForward,
     /// Ctrl-G: cancels a search.
     Abort,
-    /// Esc alone. The decoder never returns it: only time can tell it from an Alt key.
+    /// Esc alone. The decoder never returns it, because only a pause distinguishes it from an Alt key.
     Escape,
     /// What follows, up to [`PasteEnd`](Self::PasteEnd), has been pasted.
     PasteStart,
@@ -77,7 +77,7 @@ impl KeyDecoder {
         matches!(self.0, DecoderState::Escape)
     }
 
-    /// Takes the next byte. Returns a key if the byte completes one.
+    /// Decodes the next byte. Returns a key if the byte completes one.
     pub(super) fn push(&mut self, byte: u8) -> Option<Key> {
         match std::mem::take(&mut self.0) {
             DecoderState::Character(bits, missing) if byte & 0xc0 == 0x80 => {

@@ -1,7 +1,7 @@
 //! How wide characters are, and where rows end.
 //!
 //! Terminals disagree about the width of characters of several code points: an emoji with a skin tone takes
-//! two columns on some and four on others. So nobody knows where a terminal wraps a row that contains one.
+//! two columns on some and four on others. So it is unknown where a terminal wraps a row that contains one.
 
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};

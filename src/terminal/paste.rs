@@ -14,8 +14,8 @@ pub(super) struct Paste {
 }
 
 impl Paste {
-    /// Takes a key that the terminal sent as part of the paste. Control characters other than Tab and
-    /// line breaks are dropped: in a paste nobody has pressed them.
+    /// Adds a key that the terminal sent as part of the paste. Control characters other than Tab and
+    /// line breaks are dropped, because the user has not pressed those keys.
     pub(super) fn push(&mut self, key: Key) {
         let c = match key {
             Key::Char(c) => c,
