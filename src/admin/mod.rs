@@ -13,6 +13,7 @@ mod body;
 mod checks;
 mod connections;
 mod desk;
+mod lines;
 mod metrics;
 mod pages;
 mod routes;

@@ -11,10 +11,7 @@ use axum::{
     routing::{delete, get, post, put},
 };
 use serde::Serialize;
-use tokio::{
-    sync::oneshot,
-    time::{Instant, timeout},
-};
+use tokio::time::timeout;
 use tower_service::Service as _;
 
 use super::{
@@ -22,13 +19,10 @@ use super::{
     answers::{self, Failure, json},
     body,
     connections::Activity,
-    metrics, pages, stream,
+    lines, metrics, pages, stream,
 };
 use crate::{
-    actors::messages::{
-        Answer, Ask, Broadcast, ByHttp, Expected, Inspect, Kick, ListAfter, Outcome, Rename,
-        SessionId, Tell,
-    },
+    actors::messages::{ByHttp, Inspect, Kick, ListAfter, Rename, SessionId},
     address::Zoned,
     desk::{
         command::Who,
@@ -36,15 +30,11 @@ use crate::{
         table::Row,
     },
     events::time::rfc3339_micros,
-    wire::{
-        lines::{BATCH, Lines},
-        outbox::BATCH_OVERHEAD,
-    },
 };
 
-type Shared = State<Arc<Admin>>;
-type Connection = Extension<Arc<Activity>>;
-type Answered = Result<Response, Failure>;
+pub(super) type Shared = State<Arc<Admin>>;
+pub(super) type Connection = Extension<Arc<Activity>>;
+pub(super) type Answered = Result<Response, Failure>;
 
 /// Rows in one list of sessions.
 const ROWS: usize = 1000;
@@ -52,20 +42,13 @@ const ROWS: usize = 1000;
 /// How long the Hub may take to answer before it is not healthy.
 const HEALTHY: Duration = Duration::from_secs(1);
 
-/// The longest time to wait for an answer, and the usual one.
-const MAX_TIMEOUT: Duration = Duration::from_secs(60);
-const TIMEOUT: Duration = Duration::from_secs(2);
-
-/// The most lines of an answer.
-const MAX_ANSWER: usize = 100;
-
 /// All requests of docs/http.md.
 pub(super) fn router(admin: Arc<Admin>) -> Router {
     let session = Router::new()
         .route("/api/v1/sessions/{id}", delete(kick))
         .route("/api/v1/sessions/{id}/name", put(rename))
-        .route("/api/v1/sessions/{id}/lines", post(tell))
-        .route("/api/v1/sessions/{id}/ask", post(ask))
+        .route("/api/v1/sessions/{id}/lines", post(lines::tell))
+        .route("/api/v1/sessions/{id}/ask", post(lines::ask))
         .method_not_allowed_fallback(no_method)
         // A session that is not there comes before a method that is not allowed.
         .route_layer(from_fn_with_state(Arc::clone(&admin), find_session));
@@ -78,7 +61,7 @@ pub(super) fn router(admin: Arc<Admin>) -> Router {
         .route("/metrics", get(metrics::metrics))
         .route("/api/v1/server", get(server))
         .route("/api/v1/sessions", get(sessions))
-        .route("/api/v1/broadcast", post(broadcast))
+        .route("/api/v1/broadcast", post(lines::broadcast))
         .route("/api/v1/events", get(stream::events))
         .merge(session)
         .fallback(async || Failure::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
@@ -134,13 +117,13 @@ async fn find_session(
 }
 
 /// A number in its usual form.
-fn number(text: &str) -> Option<u64> {
+pub(super) fn number(text: &str) -> Option<u64> {
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| text.parse().ok())?
 }
 
 /// The session in the path. It has been found before.
-fn session(id: &str) -> Result<SessionId, Failure> {
+pub(super) fn session(id: &str) -> Result<SessionId, Failure> {
     number(id).map(SessionId).ok_or_else(Failure::no_session)
 }
 
@@ -164,12 +147,12 @@ pub(super) fn parameters<const N: usize>(
     Ok(values)
 }
 
-fn bad_parameter(name: &str, expected: &str) -> Failure {
+pub(super) fn bad_parameter(name: &str, expected: &str) -> Failure {
     Failure::new(StatusCode::BAD_REQUEST, format!("{name}: expected {expected}"))
 }
 
 /// Carries out what must be carried out whole, also if whoever asked for it is gone.
-async fn whole<T: Send + 'static>(
+pub(super) async fn whole<T: Send + 'static>(
     underway: Underway,
     work: impl Future<Output = Result<T, Failure>> + Send + 'static,
 ) -> Result<T, Failure> {
@@ -289,119 +272,6 @@ async fn sessions(State(admin): Shared, Extension(activity): Connection, uri: Ur
     let rows = admin.desk.list.send(ListAfter { after, most: ROWS }).await?;
     let rows: Vec<SessionFigures> = rows.into_iter().map(Into::into).collect();
     Ok(json(&rows))
-}
-
-/// The lines of a body, in batches that an outbox can hold.
-async fn batches(admin: &Admin, request: Request) -> Result<Vec<Lines>, Failure> {
-    let body = body::read(request).await?;
-    let max_batch = BATCH.min(admin.outbox.saturating_sub(BATCH_OVERHEAD));
-    body::lines(&body, admin.max_line, max_batch)
-}
-
-fn count(batches: &[Lines]) -> usize {
-    batches.iter().map(Lines::count).sum()
-}
-
-async fn broadcast(
-    State(admin): Shared,
-    Extension(activity): Connection,
-    request: Request,
-) -> Answered {
-    #[derive(Serialize)]
-    struct Sent {
-        lines: usize,
-        sessions: usize,
-    }
-    let uri = request.uri().clone();
-    let batches = batches(&admin, request).await?;
-    let read = Instant::now();
-    parameters(&uri, [])?;
-    let underway = admin.begin(&admin.others, &activity)?;
-    let lines = count(&batches);
-    let sessions = whole(underway, async move {
-        if batches.is_empty() {
-            return Ok(admin.desk.inspect.send(Inspect).await?.sessions);
-        }
-        let mut sessions = 0;
-        for lines in batches {
-            let broadcast = ByHttp(Broadcast { lines, read });
-            sessions = admin.desk.broadcast.send(broadcast).await??;
-        }
-        Ok(sessions)
-    });
-    Ok(json(&Sent { lines, sessions: sessions.await? }))
-}
-
-async fn tell(
-    State(admin): Shared,
-    Extension(activity): Connection,
-    Path(id): Path<String>,
-    request: Request,
-) -> Answered {
-    #[derive(Serialize)]
-    struct Sent {
-        lines: usize,
-    }
-    let uri = request.uri().clone();
-    let batches = batches(&admin, request).await?;
-    parameters(&uri, [])?;
-    let SessionId(id) = session(&id)?;
-    let underway = admin.begin(&admin.others, &activity)?;
-    let lines = count(&batches);
-    whole(underway, async move {
-        for lines in batches {
-            let tell = Tell { who: Who::Number(id), lines };
-            admin.desk.tell.send(ByHttp(tell)).await??;
-        }
-        Ok(())
-    })
-    .await?;
-    Ok(json(&Sent { lines }))
-}
-
-async fn ask(
-    State(admin): Shared,
-    Extension(activity): Connection,
-    Path(id): Path<String>,
-    request: Request,
-) -> Answered {
-    let uri = request.uri().clone();
-    let body = body::read(request).await?;
-    // A question is one batch: an outbox that is empty accepts one of any size.
-    let lines = body::lines(&body, admin.max_line, usize::MAX)?.pop().unwrap_or_else(Lines::none);
-    let expected = expected(&uri)?;
-    let _underway = admin.begin(&admin.questions, &activity)?;
-    let (answer, answered) = oneshot::channel();
-    admin.desk.ask.send(Ask { id: session(&id)?, lines, expected, answer }).await??;
-    // It is dropped if the session ends before the question's turn.
-    let Answer { outcome, text } = answered.await.unwrap_or_else(|_| Answer::ended());
-    let mut response = answers::text(text);
-    *response.status_mut() = match outcome {
-        Outcome::Complete => StatusCode::OK,
-        Outcome::TimedOut => StatusCode::GATEWAY_TIMEOUT,
-        Outcome::Ended => StatusCode::BAD_GATEWAY,
-    };
-    Ok(response)
-}
-
-/// What the parameters of a question say.
-fn expected(uri: &Uri) -> Result<Expected, Failure> {
-    let [time, lines] = parameters(uri, ["timeout", "lines"])?;
-    let timeout = match time {
-        None => TIMEOUT,
-        Some(text) => humantime::parse_duration(&text)
-            .ok()
-            .filter(|time| !time.is_zero() && *time <= MAX_TIMEOUT)
-            .ok_or_else(|| bad_parameter("timeout", "a duration up to 60s such as 500ms or 2s"))?,
-    };
-    let lines = match lines {
-        None => 1,
-        Some(text) => number(&text)
-            .and_then(|lines| usize::try_from(lines).ok())
-            .filter(|lines| (1..=MAX_ANSWER).contains(lines))
-            .ok_or_else(|| bad_parameter("lines", "a number from 1 to 100"))?,
-    };
-    Ok(Expected { lines, timeout })
 }
 
 async fn rename(

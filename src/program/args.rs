@@ -71,8 +71,8 @@ pub struct ServerArgs {
     #[arg(long, value_name = "auto|on|off", value_parser = choice::<Commands>)]
     commands: Option<Commands>,
 
-    /// Serve the web console and the HTTP API at IP:PORT; LINEHUB_ADMIN_TOKEN can hold the token
-    /// [env: LINEHUB_ADMIN] [default: off]
+    /// Serve the web console and the HTTP API at IP:PORT [env: LINEHUB_ADMIN] [default: off]; their
+    /// token is random, or in a file, or in [env: LINEHUB_ADMIN_TOKEN]
     #[arg(long, value_name = "ADDR", value_parser = socket_or_off)]
     admin: Option<AdminAddress>,
 
