@@ -53,11 +53,8 @@ pub(super) async fn metrics(State(admin): State<Arc<Admin>>) -> Result<Response,
     page.gauge("linehub_queued_bytes", "Bytes that wait for clients.", figures.queued);
     page.gauge("linehub_stalled_sessions", "Sessions without room for a line.", figures.stalled);
     page.histogram(&admin);
-    page.counter("linehub_log_lost_events_total", "Events that are not in the log.", 0);
-    let lost = admin.streams.lost();
-    page.counter("linehub_feed_lost_events_total", "Events that readers have missed.", lost);
-    page.head("linehub_build_info", "gauge", "The version.");
-    page.sample("linehub_build_info", &format!("version=\"{}\"", env!("CARGO_PKG_VERSION")), 1);
+    page.losses(&admin);
+    page.build();
     page.process();
     Ok(with_type("text/plain; version=0.0.4; charset=utf-8", page.0))
 }
@@ -111,6 +108,18 @@ impl Page {
         self.sample(&bucket, "le=\"+Inf\"", count);
         self.sample(&format!("{name}_sum"), "", admin.latency.sum());
         self.sample(&format!("{name}_count"), "", count);
+    }
+
+    /// Events that somebody has missed.
+    fn losses(&mut self, admin: &Admin) {
+        self.counter("linehub_log_lost_events_total", "Events that are not in the log.", 0);
+        let lost = admin.streams.lost();
+        self.counter("linehub_feed_lost_events_total", "Events that readers have missed.", lost);
+    }
+
+    fn build(&mut self) {
+        self.head("linehub_build_info", "gauge", "The version.");
+        self.sample("linehub_build_info", &format!("version=\"{}\"", env!("CARGO_PKG_VERSION")), 1);
     }
 
     /// What every process has. What /proc does not tell is left out.

@@ -248,37 +248,7 @@ pub(crate) mod wait_or_off {
     }
 }
 
-/// `IP:PORT`, or `None` for `"off"`.
-pub(crate) mod socket_or_off {
-    use std::net::SocketAddr;
-
-    use super::*;
-
-    const EXPECTED: &str = "\"off\" or IP:PORT such as \"127.0.0.1:4480\" or \"[::1]:4480\"";
-
-    pub(crate) fn serialize<S: Serializer>(
-        address: &Option<SocketAddr>,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        match address {
-            Some(address) => to.collect_str(address),
-            None => to.serialize_str("off"),
-        }
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Option<SocketAddr>, D::Error> {
-        scalar(from, EXPECTED, |value| value.or_off(|value| value.text()?.parse().ok()))
-    }
-
-    /// The value of a flag.
-    pub(crate) fn parse(text: &str) -> Result<Option<SocketAddr>, String> {
-        Scalar::Text(text)
-            .or_off(|value| value.text()?.parse().ok())
-            .ok_or_else(|| "expected off or IP:PORT such as 127.0.0.1:4480".to_owned())
-    }
-}
+pub(crate) mod socket_or_off;
 
 /// Whole seconds that the kernel takes for TCP keepalive, or `None` for `"off"`.
 pub(crate) mod keepalive {
