@@ -260,6 +260,9 @@ impl Server {
 
         let log = self.log.map(|file| RunningLog::start(file, config.timeouts.stall));
         let log = log.transpose().map_err(ServerError::Start)?;
+        if let (Some(admin), Some(running)) = (&mut admin, &log) {
+            admin.set_log_lost(running.log.lost());
+        }
         let outputs = outputs.log(log.as_ref().map(|running| running.log.clone()));
         let console = Console::start(outputs).map_err(ServerError::Start)?.recipient();
         let settings = hub::Settings {

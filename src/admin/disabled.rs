@@ -1,7 +1,12 @@
 //! What stands in for the admin side in a program without the Cargo feature `admin`. The configuration
 //! refuses an address for it, so none of this is ever used.
 
-use std::{convert::Infallible, io, net::SocketAddr};
+use std::{
+    convert::Infallible,
+    io,
+    net::SocketAddr,
+    sync::{Arc, atomic::AtomicU64},
+};
 
 use actix::{Addr, Recipient};
 
@@ -19,11 +24,15 @@ impl Bound {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    pub(crate) fn set_log_lost(&mut self, _: Arc<AtomicU64>) {
+        match self.0 {}
+    }
+
     pub(crate) fn random_token(&self) -> Option<&Token> {
         match self.0 {}
     }
 
-    pub(crate) fn latency(&self) -> std::sync::Arc<Histogram> {
+    pub(crate) fn latency(&self) -> Arc<Histogram> {
         match self.0 {}
     }
 

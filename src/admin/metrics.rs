@@ -3,7 +3,7 @@
 use std::{
     fmt::{Display, Write},
     fs,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
 };
 
 use axum::{extract::State, response::Response};
@@ -112,7 +112,8 @@ impl Page {
 
     /// Events that somebody has missed.
     fn losses(&mut self, admin: &Admin) {
-        self.counter("linehub_log_lost_events_total", "Events that are not in the log.", 0);
+        let lost = admin.log_lost.load(Relaxed);
+        self.counter("linehub_log_lost_events_total", "Events that are not in the log.", lost);
         let lost = admin.streams.lost();
         self.counter("linehub_feed_lost_events_total", "Events that readers have missed.", lost);
     }

@@ -23,7 +23,7 @@ use std::{
     io,
     net::{SocketAddr, TcpListener as StdListener},
     rc::Rc,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -75,6 +75,8 @@ pub(crate) struct Admin {
     desk: Desk,
     streams: Streams,
     latency: Arc<Histogram>,
+    /// Counts the events that are not in the log.
+    log_lost: Arc<AtomicU64>,
     /// Cancelled when the hub stops.
     draining: CancellationToken,
     questions: Arc<Semaphore>,
@@ -112,6 +114,8 @@ pub(crate) struct Bound {
     /// What the operator should know about the token.
     warning: Option<String>,
     latency: Arc<Histogram>,
+    /// Counts the events that are not in the log.
+    log_lost: Arc<AtomicU64>,
     feed: Option<Addr<Feed>>,
 }
 
@@ -122,7 +126,13 @@ impl Bound {
         let address = listener.local_addr()?;
         let (token, is_random, warning) = choose_token(config)?;
         let (config, latency) = (config.clone(), Arc::default());
-        Ok(Self { listener, address, config, token, is_random, warning, latency, feed: None })
+        let (log_lost, feed) = (Arc::default(), None);
+        Ok(Self { listener, address, config, token, is_random, warning, latency, log_lost, feed })
+    }
+
+    /// Sets what counts the events that are not in the log.
+    pub(crate) fn set_log_lost(&mut self, lost: Arc<AtomicU64>) {
+        self.log_lost = lost;
     }
 
     /// The token, if it is a random one that the operator has to be told.
@@ -153,6 +163,7 @@ impl Bound {
             desk: Desk::new(hub, &feed),
             streams: Streams::new(Arc::clone(&readers), Throttle::default())?,
             latency: self.latency,
+            log_lost: self.log_lost,
             draining: draining.clone(),
             questions: Arc::new(Semaphore::new(QUESTIONS)),
             others: Arc::new(Semaphore::new(OTHERS)),

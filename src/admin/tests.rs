@@ -33,6 +33,7 @@ async fn status_of_stuck_hub(path: &str, draining: bool) -> StatusCode {
         desk,
         streams: Streams::new(readers, Throttle::default()).unwrap(),
         latency: Arc::default(),
+        log_lost: Arc::default(),
         draining: CancellationToken::new(),
         questions: Arc::new(Semaphore::new(1)),
         others: Arc::new(Semaphore::new(1)),

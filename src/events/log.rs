@@ -14,7 +14,10 @@ mod writer;
 use std::{
     collections::VecDeque,
     io,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     thread,
     time::Duration,
 };
@@ -59,6 +62,8 @@ struct Shared<E> {
     /// Wakes the tasks that wait for the thread.
     progress: Notify,
     problems: mpsc::Sender<String>,
+    /// All events that are not in the log.
+    lost: Arc<AtomicU64>,
 }
 
 struct State<E> {
@@ -105,7 +110,7 @@ where
             last_trouble: None,
         };
         let (state, work, progress) = (Mutex::new(state), Condvar::new(), Notify::new());
-        let shared = Arc::new(Shared { state, work, progress, problems });
+        let shared = Arc::new(Shared { state, work, progress, problems, lost: Arc::default() });
         let name = file.path().display().to_string().into();
         let writer = Writer::new(Arc::clone(&shared), file);
         thread::Builder::new().name("log".to_owned()).spawn(move || writer.run())?;
@@ -115,6 +120,11 @@ where
 }
 
 impl<E: Event> Log<E> {
+    /// Counts the events that are not in the log.
+    pub(crate) fn lost(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.shared.lost)
+    }
+
     /// Accepts these events. If the queue is too long now, returns what to wait for before there are
     /// more.
     pub(crate) fn accept(
@@ -126,7 +136,9 @@ impl<E: Event> Log<E> {
         }
         let mut state = self.shared.lock();
         if state.given_up || state.ended {
-            state.missed += records(events);
+            let missed = records(events);
+            state.missed += missed;
+            self.shared.lost.fetch_add(missed, Relaxed);
             return None;
         }
         let batch: Vec<_> = events.iter().map(compact).collect();

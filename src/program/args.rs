@@ -2,10 +2,9 @@
 //! program prints by itself: the text it was asked for, or why it fails.
 
 mod usage;
+mod variables;
 
 use std::{
-    env,
-    ffi::OsString,
     fmt::Display,
     io::{self, Write},
     net::SocketAddr,
@@ -17,11 +16,14 @@ use std::{
 
 use clap::{Arg, CommandFactory, Parser, builder::ValueParser, error::ErrorKind};
 
-use self::usage::{HELP_HINT, sentence};
+use self::{
+    usage::{HELP_HINT, sentence},
+    variables::{admin_token, fill, variable},
+};
 use crate::{
     address::HostPort,
     config::{
-        BindAddress, Color, Commands, Format, NotAToken, Overrides, SESSIONS, Token, choice,
+        BindAddress, Color, Commands, Format, Overrides, SESSIONS, Token, choice,
         expected_sessions, file_name, socket_or_off,
     },
     events::wording::{one_line, os_error_text},
@@ -77,8 +79,8 @@ pub struct ServerArgs {
     #[arg(long, value_name = "FILE", value_parser = file_name)]
     log: Option<PathBuf>,
 
-    /// Serve the web console and the HTTP API at IP:PORT; LINEHUB_ADMIN_TOKEN can hold the token
-    /// [env: LINEHUB_ADMIN] [default: off]
+    /// Serve the web console and the HTTP API at IP:PORT [env: LINEHUB_ADMIN] [default: off]; their
+    /// token is random, or in a file, or in [env: LINEHUB_ADMIN_TOKEN]
     #[arg(long, value_name = "ADDR", value_parser = socket_or_off)]
     admin: Option<AdminAddress>,
 
@@ -329,39 +331,6 @@ impl Arguments for ClientArgs {
         let usage = "hub-client PORT [ADDRESS]";
         (!is_number).then(|| format!("{usage}: did you mean hub-client {port} {address}?"))
     }
-}
-
-/// Sets an argument that was not given to what the environment variable says, read by the flag's own
-/// parser.
-fn fill<T, E: Display>(
-    argument: &mut Option<T>,
-    name: &str,
-    flag: &str,
-    parse: fn(&str) -> Result<T, E>,
-) -> Result<(), String> {
-    let Some(value) = variable(name).filter(|_| argument.is_none()) else {
-        return Ok(());
-    };
-    let text = value.to_str().ok_or_else(|| format!("{name}: expected UTF-8"))?;
-    let value = parse(text)
-        .map_err(|expected| format!("{name}: invalid value '{text}' for '{flag}': {expected}"))?;
-    *argument = Some(value);
-    Ok(())
-}
-
-/// The token for the admin side. An error does not repeat it.
-fn admin_token() -> Result<Option<Token>, String> {
-    let name = "LINEHUB_ADMIN_TOKEN";
-    let token = variable(name).map(|value| value.to_str().unwrap_or_default().parse());
-    token.transpose().map_err(|wrong: NotAToken| format!("{name}: {wrong}"))
-}
-
-/// The value of an environment variable. An empty one counts as not set.
-fn variable(name: &str) -> Option<OsString> {
-    let value = env::var_os(name).filter(|value| !value.is_empty())?;
-    // For a service named linehub, Kubernetes sets LINEHUB_PORT to a URL such as tcp://10.0.0.1:4444.
-    let is_url = name == "LINEHUB_PORT" && value.to_string_lossy().contains("://");
-    (!is_url).then_some(value)
 }
 
 /// The arguments of the program, completed from the environment.

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    sync::{Arc, PoisonError},
+    sync::{Arc, PoisonError, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
@@ -110,7 +110,7 @@ where
     /// Writes the batch, after a `gap` if events are missing before it.
     fn write_batch(&mut self, batch: &[Stamped<E>]) {
         if self.missed > 0 && !self.write_gap() {
-            self.missed += records(batch);
+            self.miss(records(batch));
             return;
         }
         for (at, stamped) in batch.iter().enumerate() {
@@ -120,10 +120,16 @@ where
             if (self.page.out.len() >= PAGE || at + 1 == batch.len())
                 && let Err(missed) = self.write_page()
             {
-                self.missed += missed + batch.get(at + 1..).map_or(0, records);
+                self.miss(missed + batch.get(at + 1..).map_or(0, records));
                 return;
             }
         }
+    }
+
+    /// Counts events that cannot be written.
+    fn miss(&mut self, events: u64) {
+        self.missed += events;
+        self.shared.lost.fetch_add(events, Relaxed);
     }
 
     /// Writes a `gap`. Returns whether that succeeded.
