@@ -2,22 +2,20 @@
 
 mod desk;
 mod devices;
+mod error;
 mod log;
 mod operator;
 mod workers;
 
 use std::{
     future::Future,
-    io,
     net::{SocketAddr, TcpListener as StdListener},
-    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
 
 use actix::{Actor, Addr, Recipient};
 use actix_rt::System;
-use thiserror::Error;
 use tokio::{
     io::AsyncRead,
     net::TcpListener,
@@ -35,6 +33,7 @@ use self::{
 };
 pub use self::{
     desk::{Desk, NotDone},
+    error::ServerError,
     log::ReloadHandle,
 };
 use crate::{
@@ -45,14 +44,12 @@ use crate::{
         session::{Setup, Stream},
         stdin_reader::Finish,
     },
-    address::{BindAddress, Zoned},
     admin,
-    config::{Config, ConfigError, Timeouts, Token},
+    config::{Config, Timeouts, Token},
     desk::roster::Roster,
     events::{
         ServerEvent,
         log::{Log, LogFile},
-        wording::os_error_text,
     },
     net::{listener, socket::Socket},
     wire::line_reader::Buffers,
@@ -73,50 +70,6 @@ const LAST_REFUSALS: Duration = Duration::from_millis(250);
 
 /// How long stopping may take beyond `timeouts.drain`, for the Console's last output.
 const LAST_OUTPUT: Duration = Duration::from_millis(500);
-
-/// Why the server could not start, or could not continue.
-#[derive(Debug, Error)]
-pub enum ServerError {
-    /// The configuration is not valid.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The address is in use, or is not an address of this host.
-    #[error("cannot listen on {}: {}", Zoned(*.address), os_error_text(.source))]
-    Bind {
-        /// The address.
-        address: SocketAddr,
-        /// The system's error.
-        source: io::Error,
-    },
-    /// The address has a zone that does not exist.
-    #[error("cannot listen on {address}: {}", os_error_text(.source))]
-    Zone {
-        /// The address.
-        address: BindAddress,
-        /// The system's error.
-        source: io::Error,
-    },
-    /// The file of the log cannot be opened.
-    #[error("cannot open the log {}: {}", .file.display(), os_error_text(.source))]
-    Log {
-        /// The file.
-        file: PathBuf,
-        /// The system's error.
-        source: io::Error,
-    },
-    /// The terminal, stdin or stdout cannot be used.
-    #[error("cannot use the terminal, stdin or stdout: {}", os_error_text(.0))]
-    Stdio(io::Error),
-    /// The system has run out of threads or descriptors.
-    #[error("cannot start: {}", os_error_text(.0))]
-    Start(io::Error),
-    /// The server was run outside an Actix system.
-    #[error("the server needs an Actix system: run it in #[actix_rt::main] or actix_rt::System")]
-    NoSystem,
-    /// Events can no longer be printed: stdout is closed, or an actor has died.
-    #[error("cannot continue: stdout is closed")]
-    ConsoleGone,
-}
 
 /// A server that has bound its port and does not serve yet.
 pub struct Server {

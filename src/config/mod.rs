@@ -2,8 +2,8 @@
 //! flags and environment variables, and validated.
 //!
 //! To add an option: add a field with its kind of value (see `values`), its default, its lines in
-//! config/server.toml, and its row in docs/configuration.md. A range belongs to the kind of value; what two options
-//! require of each other belongs to `Config::conflict`.
+//! config/server.toml, and its row in docs/configuration.md. A range belongs to the kind of value; what
+//! two options require of each other belongs to `Config::conflict`.
 
 mod admin;
 mod connect;
