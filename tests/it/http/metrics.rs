@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::web::{SECRET, Web};
-use crate::support::{Peer, skipped};
+use crate::support::{Peer, skipped, wait_until};
 
 /// The samples of a page, by name and labels.
 fn samples(text: &str) -> BTreeMap<String, f64> {
@@ -69,6 +69,21 @@ fn the_values_are_what_was_sent() {
         assert!(samples[name] > 0.0, "{name}");
     }
     assert!(samples.contains_key("process_cpu_seconds_total"));
+}
+
+#[test]
+fn events_that_are_not_in_the_log_are_counted() {
+    let mut web = Web::with_config("[log]\nfile = \"/dev/full\"\n");
+    web.hub.program.enter("one");
+    web.hub.program.out.find("one");
+    let report = web.hub.program.err.next();
+    assert!(report.contains("No space left on device"), "{report}");
+    // What was printed so far: listening, the admin side, and the broadcast.
+    let lost = wait_until("a count of lost events", || {
+        let lost = samples(&web.get("/metrics").body)["linehub_log_lost_events_total"];
+        (lost >= 3.0).then_some(lost)
+    });
+    assert!(lost <= 4.0, "{lost}");
 }
 
 #[test]
