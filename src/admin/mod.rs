@@ -63,8 +63,9 @@ const QUESTIONS: usize = 8;
 /// Other requests at once that need the Hub.
 const OTHERS: usize = 8;
 
-/// The bytes of randomness in a token that nobody has chosen.
-const RANDOM_TOKEN: usize = 24;
+/// The bytes of randomness in a token that nobody has chosen: as many as cannot be guessed, and few enough
+/// that the address with the token fits into 80 columns, so that it can be clicked.
+const RANDOM_TOKEN: usize = 16;
 
 /// How long readers of events may delay the end of the server.
 const LAST_EVENTS: Duration = Duration::from_millis(250);

@@ -139,8 +139,8 @@ pub struct Timeouts {
     #[serde(with = "values::duration_or_off")]
     pub idle: Option<Duration>,
     /// After this much silence the kernel probes whether the peer is still there, so that a dead
-    /// client's slot is freed. [`listener::bind`](crate::net::listener::bind) says what happens to data
-    /// in flight. Whole seconds, 1 to 32,767. Default: 60 s.
+    /// client's slot is freed. While data is unacknowledged, a time-out takes the place of the probes.
+    /// Whole seconds, 1 to 32,767. Default: 60 s.
     #[serde(with = "values::keepalive")]
     pub keepalive: Option<Duration>,
     /// How long stopping may take; lines that are still queued then are dropped. Default: 5 s.

@@ -9,7 +9,7 @@ use std::{
 use super::command::HELP;
 use crate::{address::Zoned, events::SessionInfo};
 
-/// See the [module's documentation](self).
+/// The connected sessions. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Roster(Arc<Mutex<BTreeMap<u64, SessionInfo>>>);
 

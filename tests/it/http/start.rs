@@ -26,7 +26,7 @@ fn a_random_token_is_on_stderr_if_stdout_is_no_terminal() {
     let address = line.strip_prefix("> Web console at http://").unwrap().trim_end_matches('/');
     let line = hub.program.err.next();
     let token = line.strip_prefix("hub-server: the token of the web console is ").unwrap();
-    assert_eq!(token.len(), 48);
+    assert_eq!(token.len(), 32);
     let api = Api { address: address.parse().unwrap() };
     let headers = format!("Host: localhost\r\nAuthorization: Bearer {token}\r\n");
     assert_eq!(api.send_raw("GET /api/v1/server", &headers, b"").status, 200);
