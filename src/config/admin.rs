@@ -10,7 +10,10 @@ use std::{
     str::FromStr,
 };
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error as _, Unexpected},
+};
 
 use super::{Conflict, values};
 use crate::events::wording::os_error_text;
@@ -32,6 +35,7 @@ pub struct AdminConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_file: Option<PathBuf>,
     /// Host names by which browsers may reach it, besides `localhost`. Default: none.
+    #[serde(deserialize_with = "host_names")]
     pub hosts: Vec<String>,
     /// Whether `/metrics` needs no token. Default: false.
     pub open_metrics: bool,
@@ -57,6 +61,20 @@ impl Default for AdminConfig {
             backlog: 1 << 20,
             token: None,
         }
+    }
+}
+
+/// Names as they are in a Host header, without its port.
+fn host_names<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let names: Vec<String> = Vec::deserialize(from)?;
+    let wrong = names.iter().find(|name| name.is_empty() || !name.bytes().all(is_part));
+    match wrong {
+        None => Ok(names),
+        Some(wrong) => Err(D::Error::invalid_value(
+            Unexpected::Str(wrong),
+            &"host names such as \"hub.example\", without a scheme or a port",
+        )),
     }
 }
 

@@ -126,3 +126,13 @@ fn off_is_an_address_too_and_anything_else_is_an_error() {
          IP:PORT such as 127.0.0.1:4480"
     );
 }
+
+#[test]
+fn hosts_are_names_without_a_scheme_or_a_port() {
+    for host in ["http://hub.example", "hub.example:4480", ""] {
+        let file = crate::support::config_file(&format!("[admin]\nhosts = [{host:?}]\n"));
+        let place = format!("hub-server: {}:2: admin.hosts: ", file.path().display());
+        let error = error(server_command().arg("--check").arg("--config").arg(file.path()), 2);
+        assert!(error.starts_with(&place) && error.contains("without a scheme"), "{error}");
+    }
+}
