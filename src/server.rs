@@ -158,7 +158,7 @@ impl Server {
         Desk::new(&self.running)
     }
 
-    /// The token of the web console, if nobody has chosen it: whoever starts the server must show it.
+    /// The token of the web console, if nobody has chosen it: the program must show it.
     pub fn admin_token(&self) -> Option<&Token> {
         self.admin.as_ref()?.random_token()
     }
@@ -213,9 +213,6 @@ impl Server {
 
         let log = self.log.map(|file| RunningLog::start(file, config.timeouts.stall));
         let log = log.transpose().map_err(ServerError::Start)?;
-        if let (Some(admin), Some(running)) = (&mut admin, &log) {
-            admin.set_log_lost(running.log.lost());
-        }
         let outputs = outputs.log(log.as_ref().map(|running| running.log.clone()));
         let console = Console::start(outputs).map_err(ServerError::Start)?.recipient();
         let settings = hub::Settings {
@@ -280,14 +277,15 @@ impl Running {
         until: impl Future<Output = ()>,
     ) -> Result<(), ServerError> {
         let admin = self.admin.take();
-        let Self { config, address, hub, setup, workers, running_admin, .. } = self;
+        let Self { config, address, hub, setup, workers, running_admin, log, .. } = self;
         let bound = hub.send(Bound { address: *address });
         // When this is dropped, the listener is closed.
         let serving = async {
             // Accept connections without waiting for the "bound" line to be printed.
             tokio::join!(bound, accept(listener, setup, hub, workers))
         };
-        let admin = admin.map(|admin| admin.start(hub)).transpose();
+        let log_lost = log.as_ref().map(Log::lost).unwrap_or_default();
+        let admin = admin.map(|admin| admin.start(hub, log_lost)).transpose();
         *running_admin = admin.map_err(ServerError::Start)?;
         // When this is dropped, a device whose session ends is not connected again.
         let _devices = devices::connect(config, *address, setup, hub);

@@ -24,10 +24,6 @@ impl Bound {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    pub(crate) fn set_log_lost(&mut self, _: Arc<AtomicU64>) {
-        match self.0 {}
-    }
-
     pub(crate) fn random_token(&self) -> Option<&Token> {
         match self.0 {}
     }
@@ -40,7 +36,7 @@ impl Bound {
         match self.0 {}
     }
 
-    pub(crate) fn start(self, _: &Addr<Hub>) -> io::Result<Running> {
+    pub(crate) fn start(self, _: &Addr<Hub>, _: Arc<AtomicU64>) -> io::Result<Running> {
         match self.0 {}
     }
 }

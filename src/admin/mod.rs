@@ -115,8 +115,6 @@ pub(crate) struct Bound {
     /// What the operator should know about the token.
     warning: Option<String>,
     latency: Arc<Histogram>,
-    /// Counts the events that are not in the log.
-    log_lost: Arc<AtomicU64>,
     feed: Option<Addr<Feed>>,
 }
 
@@ -127,13 +125,7 @@ impl Bound {
         let address = listener.local_addr()?;
         let (token, is_random, warning) = choose_token(config)?;
         let (config, latency) = (config.clone(), Arc::default());
-        let (log_lost, feed) = (Arc::default(), None);
-        Ok(Self { listener, address, config, token, is_random, warning, latency, log_lost, feed })
-    }
-
-    /// Sets what counts the events that are not in the log.
-    pub(crate) fn set_log_lost(&mut self, lost: Arc<AtomicU64>) {
-        self.log_lost = lost;
+        Ok(Self { listener, address, config, token, is_random, warning, latency, feed: None })
     }
 
     /// The token, if it is a random one that the operator has to be told.
@@ -153,8 +145,8 @@ impl Bound {
         feed.recipient()
     }
 
-    /// Starts to accept connections.
-    pub(crate) fn start(self, hub: &Addr<Hub>) -> io::Result<Running> {
+    /// Starts to accept connections. `log_lost` counts the events that are not in the log.
+    pub(crate) fn start(self, hub: &Addr<Hub>, log_lost: Arc<AtomicU64>) -> io::Result<Running> {
         let listener = TcpListener::from_std(self.listener)?;
         let feed = self.feed.ok_or(io::ErrorKind::NotConnected)?;
         let draining = CancellationToken::new();
@@ -164,7 +156,7 @@ impl Bound {
             desk: Desk::new(hub, &feed),
             streams: Streams::new(Arc::clone(&readers), Throttle::default())?,
             latency: self.latency,
-            log_lost: self.log_lost,
+            log_lost,
             draining: draining.clone(),
             questions: Arc::new(Semaphore::new(QUESTIONS)),
             others: Arc::new(Semaphore::new(OTHERS)),

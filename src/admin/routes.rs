@@ -156,7 +156,7 @@ pub(super) fn bad_parameter(name: &str, expected: &str) -> Failure {
     Failure::new(StatusCode::BAD_REQUEST, format!("{name}: expected {expected}"))
 }
 
-/// Carries out what must be carried out whole, also if whoever asked for it is gone.
+/// Carries out what must be carried out whole, also if the peer that asked for it is gone.
 async fn whole<T: Send + 'static>(
     underway: Underway,
     work: impl Future<Output = Result<T, Failure>> + Send + 'static,
@@ -289,7 +289,7 @@ async fn rename(
 ) -> Answered {
     let uri = request.uri().clone();
     let body = body::read(request).await?;
-    // Whoever pipes a name into curl also sends the end of its line.
+    // A name that is piped into curl comes with the end of its line.
     let text = body::utf8(&body)?;
     let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
     let name = match text {

@@ -83,7 +83,7 @@ fn host_names<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Erro
 pub struct Token(String);
 
 impl Token {
-    /// The text, for whoever must show it.
+    /// The text, for the code that must show it.
     pub fn reveal(&self) -> &str {
         &self.0
     }

@@ -225,7 +225,7 @@ pub enum ClientCloseReason {
 }
 
 impl CloseReason {
-    /// Every reason, for whoever counts them.
+    /// Every reason, for counters.
     pub(crate) const ALL: [Self; 6] =
         [Self::Left, Self::Lost, Self::Stalled, Self::Idle, Self::Shutdown, Self::Kicked];
 

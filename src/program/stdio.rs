@@ -37,7 +37,7 @@ const STDIN: &str = "/proc/self/fd/0";
 
 /// stdin as an asynchronous stream. A read that is waiting does not delay the program's end.
 ///
-/// A stdin that was closed from the start has no input, which is no error. Under nohup it is a device
+/// A stdin that was closed from the start has no input, and that is not an error. Under nohup it is a device
 /// that is only open for writing.
 #[derive(Debug)]
 pub struct Stdin {

@@ -201,16 +201,7 @@ fn a_stuck_stdout_delays_stopping_for_drain_at_most_and_resets_the_peer() {
     let config = "[timeouts]\ndrain = \"1s\"\n";
     let mut hub = Hub::with_unread_stdout(config);
     let mut peer = hub.peer();
-    peer.stream().set_nonblocking(true).unwrap();
-    let block = "never read\n".repeat(1000);
-    // Until nothing more can be written: the pipe, the queues and the socket buffers are full.
-    let mut refused = 0;
-    wait_until("it is full", || {
-        let full = peer.try_send(&block).is_err();
-        refused = if full { refused + 1 } else { 0 };
-        (refused > 100).then_some(())
-    });
-    peer.stream().set_nonblocking(false).unwrap();
+    peer.fill();
     hub.program.signal(Signal::TERM);
     hub.program.ends_with(0);
     assert_eq!(peer.try_rest().unwrap_err().kind(), io::ErrorKind::ConnectionReset);

@@ -187,17 +187,18 @@ impl Hub {
 
     /// A hub whose stdout nobody reads after its first line.
     pub(crate) fn with_unread_stdout(config: &str) -> Self {
-        Self::with_unread_stdout_after::<1>(config).0
+        let (hub, []) = Self::with_unread_stdout_after(config);
+        hub
     }
 
-    /// A hub whose stdout nobody reads after its first lines, and the last one of these.
-    pub(crate) fn with_unread_stdout_after<const LINES: usize>(config: &str) -> (Self, String) {
+    /// A hub whose stdout nobody reads after its first line and these further ones.
+    pub(crate) fn with_unread_stdout_after<const N: usize>(config: &str) -> (Self, [String; N]) {
         let file = config_file(config);
         let mut command = server_command();
         command.args(["--bind", "127.0.0.1", "--config"]).arg(file.path()).arg("0");
         let (program, mut stdout) = Program::with_stdout(command.stdin(Stdio::piped()));
-        let lines = [(); LINES].map(|()| first_line(&mut stdout));
-        let address = bound(&lines[0]);
+        let address = bound(&first_line(&mut stdout));
+        let further = [(); N].map(|()| first_line(&mut stdout));
         // It stays open until the program ends, and nobody reads it.
         thread::spawn(move || {
             let _keep = stdout;
@@ -205,8 +206,7 @@ impl Hub {
                 thread::park();
             }
         });
-        let [.., last] = &lines[..] else { panic!("expected a number of lines") };
-        (Self { program, address }, last.clone())
+        (Self { program, address }, further)
     }
 
     /// A hub whose stdout is closed after its first line.

@@ -53,7 +53,7 @@ impl Hub {
                 answered = from_session => {
                     // A Session that has panicked gives no answer.
                     let answered = answered.unwrap_or_else(|_| Answer::ended());
-                    // Whoever asked may be gone.
+                    // The asker may be gone.
                     let _ = answer.send(answered);
                 }
                 () = answer.closed() => {}

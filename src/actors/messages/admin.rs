@@ -49,7 +49,7 @@ impl Message for Ask {
     type Result = Result<(), DeskError>;
 }
 
-/// What whoever asks a question expects.
+/// What the asker of a question expects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Expected {
     /// How many lines make up the answer.

@@ -125,7 +125,7 @@ impl<S: Stream> Session<S> {
     pub(super) fn end_question(&mut self, outcome: Outcome, ctx: &mut Context<Self>) {
         if let Some(asked) = self.asked.take() {
             ctx.cancel_future(asked.timer);
-            // Whoever asked may be gone.
+            // The asker may be gone.
             let _ = asked.question.answer.send(Answer { outcome, text: asked.text });
         }
     }

@@ -4,7 +4,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use super::web::{Api, Web};
-use crate::support::{Hub, wait_until};
+use crate::support::Hub;
 
 #[test]
 fn the_page_and_its_files_need_no_token() {
@@ -228,18 +228,11 @@ fn of_two_faults_the_first_in_the_order_of_the_checks_is_told() {
 #[test]
 fn a_stuck_stdout_is_no_reason_to_restart_the_hub() {
     let config = "[admin]\nlisten = \"127.0.0.1:0\"\n[timeouts]\ndrain = \"100ms\"\n";
-    let (mut hub, line) = Hub::with_unread_stdout_after::<2>(config);
+    let (mut hub, [line]) = Hub::with_unread_stdout_after(config);
     let address = line.trim_start_matches("> Web console at http://").trim().trim_end_matches('/');
     let api = Api { address: address.parse().unwrap() };
     let mut peer = hub.peer();
-    peer.stream().set_nonblocking(true).unwrap();
-    let block = "never read\n".repeat(1000);
-    // Until nothing more can be written: the pipe, the queues and the socket buffers are full.
-    let mut refused = 0;
-    wait_until("it is full", || {
-        refused = if peer.try_send(&block).is_err() { refused + 1 } else { 0 };
-        (refused > 100).then_some(())
-    });
+    peer.fill();
     for path in ["/healthz", "/readyz"] {
         assert_eq!(api.get(path).status, 200, "{path}");
     }

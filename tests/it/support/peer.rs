@@ -8,7 +8,7 @@ use std::{
 
 use socket2::SockRef;
 
-use super::PATIENCE;
+use super::{PATIENCE, wait_until};
 
 /// A peer over a plain socket.
 pub(crate) struct Peer {
@@ -48,6 +48,19 @@ impl Peer {
 
     pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         self.reader.get_mut().write_all(bytes.as_ref())
+    }
+
+    /// Sends lines until nothing more can be written: the hub's pipe, its queues and the socket buffers
+    /// are full.
+    pub(crate) fn fill(&mut self) {
+        self.stream().set_nonblocking(true).unwrap();
+        let block = "never read\n".repeat(1000);
+        let mut refused = 0;
+        wait_until("it is full", || {
+            refused = if self.try_send(&block).is_err() { refused + 1 } else { 0 };
+            (refused > 100).then_some(())
+        });
+        self.stream().set_nonblocking(false).unwrap();
     }
 
     /// The next line without its line end, or an empty string at the end of the stream.

@@ -52,6 +52,27 @@ impl Shell {
         (pid, port)
     }
 
+    /// Stops the server with this signal while "half ty" is typed, and sets the terminal's usual modes.
+    fn stop_at_a_half_typed_line(&self, job: Pid, signal: Signal) {
+        self.0.press("half ty");
+        self.0.last_row(&format!("{PROMPT} half ty"));
+        kill_process(job, signal).unwrap();
+        self.prompts();
+        // Most shells set these modes by themselves.
+        self.0.press("stty sane; echo all \"sane\"\n");
+        self.0.wait_for(|screen| screen.ends_with(&format!("all sane\n{SHELL_PROMPT}")));
+    }
+
+    /// Continues the server in the foreground, where the line can be completed, and ends it.
+    fn completes_the_half_typed_line(&self, peer: &mut Peer) {
+        self.enter("fg");
+        self.0.last_row(&format!("{PROMPT} half ty"));
+        self.0.press("ped\r");
+        assert_eq!(peer.line(), "half typed");
+        self.0.press(CTRL_C);
+        self.prompts();
+    }
+
     /// Waits until the job has ended and the shell has reaped it.
     fn waits_for_the_end_of(&self, job: Pid) {
         for round in 0..10_000 {
@@ -139,19 +160,8 @@ fn reclaims_the_terminal_after_sigstop_and_sigtstp() {
         let shell = Shell::start();
         let (job, port) = shell.start_foreground_server();
         let mut peer = Peer::connect(address(port)).greeted();
-        shell.0.press("half ty");
-        shell.0.last_row(&format!("{PROMPT} half ty"));
-        kill_process(job, signal).unwrap();
-        shell.prompts();
-        // Most shells set these modes by themselves.
-        shell.0.press("stty sane; echo all \"sane\"\n");
-        shell.0.wait_for(|screen| screen.ends_with(&format!("all sane\n{SHELL_PROMPT}")));
-        shell.enter("fg");
-        shell.0.last_row(&format!("{PROMPT} half ty"));
-        shell.0.press("ped\r");
-        assert_eq!(peer.line(), "half typed");
-        shell.0.press(CTRL_C);
-        shell.prompts();
+        shell.stop_at_a_half_typed_line(job, signal);
+        shell.completes_the_half_typed_line(&mut peer);
     }
 }
 
@@ -178,13 +188,7 @@ fn keeps_serving_in_the_background_after_sigstop_and_bg() {
     let mut peer = Peer::connect(address(port)).greeted();
     // What is being printed when the program is stopped is printed as in the foreground.
     shell.0.wait_for(|screen| screen.contains("> New connection"));
-    shell.0.press("half ty");
-    shell.0.last_row(&format!("{PROMPT} half ty"));
-    kill_process(job, Signal::STOP).unwrap();
-    shell.prompts();
-    // Most shells set these modes by themselves.
-    shell.0.press("stty sane; echo all \"sane\"\n");
-    shell.0.wait_for(|screen| screen.ends_with(&format!("all sane\n{SHELL_PROMPT}")));
+    shell.stop_at_a_half_typed_line(job, Signal::STOP);
     shell.enter("bg");
     peer.send("taco cat\n");
     let screen = shell.0.wait_for(|screen| screen.contains("Client message = tac ocat"));
@@ -192,10 +196,5 @@ fn keeps_serving_in_the_background_after_sigstop_and_bg() {
     // The shell reads the keys.
     shell.enter("echo still \"here\"");
     shell.0.wait_for(|screen| screen.contains("still here"));
-    shell.enter("fg");
-    shell.0.last_row(&format!("{PROMPT} half ty"));
-    shell.0.press("ped\r");
-    assert_eq!(peer.line(), "half typed");
-    shell.0.press(CTRL_C);
-    shell.prompts();
+    shell.completes_the_half_typed_line(&mut peer);
 }
